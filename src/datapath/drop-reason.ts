@@ -1,0 +1,36 @@
+// Why a packet was dropped: one closed list for the whole switch. Every packet that is not transmitted and not
+// consumed by an upcall leaves under exactly one of these, counted by the thread that dropped it (THREAD.drops).
+// A packet whose actions send nothing is a drop too.
+
+export const DROP_REASONS = [
+  { name: "flow_drop", help: "the flow's actions send the packet nowhere" },
+  { name: "miss_policy", help: "no flow matched and the policy does not forward it" },
+  { name: "upcall_lost", help: "no flow matched and the upcall ring was full" },
+  { name: "upcall_share", help: "no flow matched and the port had used up its share of the upcall ring" },
+  {
+    name: "upcall_userspace",
+    help: "the packet of a userspace action found the upcall ring full or its pid without a listener",
+  },
+  { name: "invalid_port", help: "output to a port that does not exist" },
+  { name: "port_down", help: "output to a port that is down" },
+  { name: "mtu", help: "longer than the output port's MTU" },
+  { name: "tx_full", help: "the output port's transmit ring was full" },
+  { name: "tx_error", help: "the output port's kernel refused the packet" },
+  { name: "handoff_full", help: "the ring to the worker that owns the port's transmit queue was full" },
+  { name: "no_frame", help: "no free frame for a copy or a header" },
+  { name: "rx_short", help: "received with fewer bytes than an Ethernet header" },
+  { name: "rx_long", help: "received with more bytes than the longest packet that passes" },
+  { name: "rx_error", help: "received with an error that the port names" },
+  { name: "csum_unfinished", help: "a partial checksum that could not be finished" },
+  { name: "action_error", help: "an action could not be carried out on this packet" },
+  { name: "recirc_limit", help: "recirculated more often than the limit" },
+  { name: "hold_full", help: "held behind a miss of its own flow and the reinject ring was full" },
+  { name: "stopping", help: "in hand when the switch stopped or its port closed" },
+] as const;
+
+export type DropReason = (typeof DROP_REASONS)[number]["name"];
+
+/** Index by name: `DROP.flow_drop`. Hot code keeps the indices in module constants. */
+export const DROP = Object.fromEntries(DROP_REASONS.map(({ name }, index) => [name, index])) as Readonly<
+  Record<DropReason, number>
+>;

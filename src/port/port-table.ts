@@ -1,0 +1,71 @@
+// The port table in the arena: port number -> slot (a 16-bit word for each number, slot + 1, 0 for none), and a block
+// of PORT_BLOCK_BYTES for each slot. Control writes both, workers read them; a slot is filled before its number is
+// published and reused only after a grace period.
+import type { Arena } from "../memory/arena.ts";
+import { PORT_BLOCK_BYTES } from "../memory/region-plan.ts";
+
+/** Words of a port's block, byte offsets. All written by control. */
+export const PORT_BLOCK = {
+  portNo: 0,
+  /** Bit 0: up. Bit 1: takes partial checksums. */
+  flags: 4,
+  /** Longest packet it transmits, link header included, one tag not counted. */
+  packetBytesMax: 8,
+  type: 12,
+} as const;
+
+export const PORT_UP = 1;
+export const PORT_TAKES_PARTIAL_CHECKSUMS = 2;
+
+/** A worker's view: plain loads of words that control stores whole. */
+export class PortTable {
+  readonly #arena: Arena;
+  readonly #numbers: number;
+  readonly #blocks: number;
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+    this.#numbers = arena.region("portNumbers").offset >>> 1;
+    this.#blocks = arena.region("ports").offset;
+  }
+
+  /** The slot of a port number, -1 when there is no such port. */
+  slot(portNo: number): number {
+    return portNo > 0xffff ? -1 : this.#arena.u16[this.#numbers + portNo]! - 1;
+  }
+
+  portNo(slot: number): number {
+    return this.#arena.u32[(this.#blocks + slot * PORT_BLOCK_BYTES + PORT_BLOCK.portNo) >>> 2]!;
+  }
+
+  flags(slot: number): number {
+    return this.#arena.u32[(this.#blocks + slot * PORT_BLOCK_BYTES + PORT_BLOCK.flags) >>> 2]!;
+  }
+
+  packetBytesMax(slot: number): number {
+    return this.#arena.u32[(this.#blocks + slot * PORT_BLOCK_BYTES + PORT_BLOCK.packetBytesMax) >>> 2]!;
+  }
+
+  /** Control only: fills a slot and publishes its number. */
+  publish(slot: number, portNo: number, flags: number, packetBytesMax: number): void {
+    const { u32, u16 } = this.#arena;
+    const block = (this.#blocks + slot * PORT_BLOCK_BYTES) >>> 2;
+    u32[block + PORT_BLOCK.portNo / 4] = portNo;
+    u32[block + PORT_BLOCK.packetBytesMax / 4] = packetBytesMax;
+    u32[block + PORT_BLOCK.flags / 4] = flags;
+    Atomics.store(u16, this.#numbers + portNo, slot + 1);
+  }
+
+  /** Control only: flags and length limit of a live port. */
+  update(slot: number, flags: number, packetBytesMax: number): void {
+    const { u32 } = this.#arena;
+    const block = (this.#blocks + slot * PORT_BLOCK_BYTES) >>> 2;
+    Atomics.store(u32, block + PORT_BLOCK.packetBytesMax / 4, packetBytesMax);
+    Atomics.store(u32, block + PORT_BLOCK.flags / 4, flags);
+  }
+
+  /** Control only: the number leads nowhere from now on; the slot may be reused after a grace period. */
+  withdraw(portNo: number): void {
+    Atomics.store(this.#arena.u16, this.#numbers + portNo, 0);
+  }
+}
