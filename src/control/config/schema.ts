@@ -1,0 +1,110 @@
+// What millrace.yaml may say, with every default. docs/configuration.md is the reader's form of this table; a test
+// holds the two together.
+import * as v from "valibot";
+import { DEFAULT_SIZES } from "../../memory/region-plan.ts";
+import { PORT_NO_MAX, PORT_TYPES } from "../../port/port.ts";
+import { CPU_MAX, parseCpuList } from "./cpu-list.ts";
+
+const wholeNumber = (least: number, most: number) =>
+  v.pipe(
+    v.number("a whole number is expected"),
+    v.integer("a whole number is expected"),
+    v.minValue(least, `${least} is the least`),
+    v.maxValue(most, `${most} is the most`),
+  );
+
+const cpuList = v.pipe(
+  v.union([v.string(), wholeNumber(0, CPU_MAX)], 'a CPU list like "2-5,8" is expected'),
+  v.transform(String),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    try {
+      return parseCpuList(dataset.value);
+    } catch (error) {
+      addIssue({ message: (error as Error).message });
+      return NEVER;
+    }
+  }),
+);
+
+/** IFNAMSIZ less the terminating zero; datapath port names share the limit so that a port can become an interface. */
+export const PORT_NAME_LENGTH_MAX = 15;
+const VLAN_MAX = 4094;
+const vlan = wholeNumber(1, VLAN_MAX);
+
+const vlanMode = v.strictObject({
+  mode: v.optional(
+    v.picklist(
+      ["access", "trunk", "native-tagged", "native-untagged"],
+      "access, trunk, native-tagged or native-untagged",
+    ),
+  ),
+  tag: v.optional(vlan),
+  trunks: v.optional(v.array(vlan)),
+});
+
+const port = v.strictObject({
+  name: v.pipe(
+    v.string("a name is expected"),
+    v.regex(/^[^\s/,:()=]+$/, "a name without blanks and without / , : ( ) = is expected"),
+    v.maxLength(PORT_NAME_LENGTH_MAX, `${PORT_NAME_LENGTH_MAX} characters are the most`),
+  ),
+  type: v.picklist(PORT_TYPES, `one of ${PORT_TYPES.join(", ")} is expected`),
+  "port-no": v.optional(wholeNumber(0, PORT_NO_MAX)),
+  "rx-queues": v.optional(wholeNumber(1, 16)),
+  vlan: v.optional(vlanMode),
+  options: v.optional(v.record(v.string(), v.unknown()), {}),
+});
+
+const memory = v.strictObject({
+  frames: v.optional(wholeNumber(64, 1 << 22), DEFAULT_SIZES.frameCount),
+  "frame-bytes": v.optional(v.picklist([2048, 4096], "2048 or 4096"), DEFAULT_SIZES.frameBytes as 2048),
+  flows: v.optional(wholeNumber(1, (1 << 24) - 2), DEFAULT_SIZES.flowCountMax),
+  masks: v.optional(wholeNumber(1, 65535), DEFAULT_SIZES.maskCountMax),
+  ports: v.optional(wholeNumber(1, 65535), DEFAULT_SIZES.portCountMax),
+  "upcall-ring-bytes": v.optional(wholeNumber(1 << 17, 1 << 26), DEFAULT_SIZES.upcallRingBytes),
+  "kernel-ring-bytes": v.optional(wholeNumber(0, 1 << 30), DEFAULT_SIZES.kernelRingBytes),
+  "huge-pages": v.optional(v.picklist(["auto", "off", "require"], "auto, off or require"), "auto"),
+});
+
+const policy = v.strictObject({
+  type: v.optional(v.picklist(["learn", "flows"], "learn or flows"), "learn"),
+  "mac-aging-seconds": v.optional(wholeNumber(15, 3600), 300),
+  "mac-table-size": v.optional(wholeNumber(10, 1_000_000), 8192),
+  "flow-idle-millis": v.optional(wholeNumber(100, 86_400_000), 10_000),
+  "flow-limit": v.optional(wholeNumber(1, 1 << 24), 200_000),
+  /** Policy `flows`: where a miss goes; absent, it is dropped and counted. */
+  "miss-pid": v.optional(wholeNumber(1, 0xffffffff)),
+});
+
+const workers = v.strictObject({
+  cpus: v.optional(cpuList),
+  "sleep-micros-max": v.optional(wholeNumber(0, 10_000), 0),
+});
+
+export const configSchema = v.strictObject({
+  datapath: v.optional(
+    v.pipe(v.string(), v.regex(/^[\w-]+@[\w.-]+$/, "type@name is expected, like netdev@millrace")),
+    "netdev@millrace",
+  ),
+  socket: v.optional(v.string("a path is expected")),
+  "control-cpus": v.optional(cpuList),
+  workers: v.optional(workers, {}),
+  memory: v.optional(memory, {}),
+  policy: v.optional(policy, {}),
+  "vlan-limit": v.optional(wholeNumber(0, 2), 1),
+  seed: v.optional(wholeNumber(0, 0xffffffff)),
+  ports: v.optional(v.array(port), []),
+  flows: v.optional(v.array(v.string("a line FLOW ACTIONS is expected")), []),
+  "flow-file": v.optional(v.string("a path is expected")),
+  log: v.optional(
+    v.picklist(["off", "emer", "err", "warn", "info", "dbg"], "off, emer, err, warn, info or dbg"),
+    "info",
+  ),
+  debug: v.optional(
+    v.strictObject({ ledger: v.optional(v.boolean(), false), faults: v.optional(v.boolean(), false) }),
+    {},
+  ),
+});
+
+export type Config = v.InferOutput<typeof configSchema>;
+export type PortConfig = Config["ports"][number];

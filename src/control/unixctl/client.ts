@@ -1,0 +1,60 @@
+// The client's side of unixctl: one request, one answer.
+import { connect } from "node:net";
+import { JsonStream } from "./json-stream.ts";
+
+export class UnixctlError extends Error {
+  /** The daemon refused (`refused`), or could not be reached (`unreachable`). */
+  readonly kind: "refused" | "unreachable";
+
+  constructor(kind: "refused" | "unreachable", message: string) {
+    super(message);
+    this.name = "UnixctlError";
+    this.kind = kind;
+  }
+}
+
+/**
+ * Runs a command in the daemon that listens at `path`.
+ * @returns the answer: a string for `text`, any JSON value for `json`
+ * @throws UnixctlError
+ */
+export function callUnixctl(
+  path: string,
+  method: string,
+  params: readonly string[],
+  format: "text" | "json" = "text",
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    const stream = new JsonStream();
+    socket.setEncoding("utf8");
+    socket.on("connect", () => {
+      if (format === "json")
+        socket.write(JSON.stringify({ method: "set-options", params: ["--format", "json"], id: 0 }));
+      socket.write(JSON.stringify({ method, params, id: 1 }));
+    });
+    socket.on("data", (chunk: string) => {
+      for (const value of stream.push(chunk)) {
+        const { id, result, error } = value as { id: unknown; result: unknown; error: unknown };
+        if (id !== 1 && error === null) continue;
+        socket.destroy();
+        if (error === null) resolve(result);
+        else reject(new UnixctlError("refused", String(error).trimEnd()));
+        return;
+      }
+    });
+    socket.on("error", (error: NodeJS.ErrnoException) =>
+      reject(
+        new UnixctlError(
+          "unreachable",
+          `no daemon answers at ${path} (${error.code}); start one with "millrace run" or name its socket with --socket`,
+        ),
+      ),
+    );
+    socket.on("close", () =>
+      reject(
+        new UnixctlError("unreachable", `the daemon at ${path} closed the connection without an answer`),
+      ),
+    );
+  });
+}

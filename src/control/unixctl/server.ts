@@ -1,0 +1,164 @@
+// OVS's unixctl protocol: JSON-RPC 1.0 on a unix stream socket. `method` is the command, `params` its arguments as
+// strings; the answer is text in `result` or in `error`. `set-options --format json` makes the answers of its own
+// connection JSON (OVS 3.4 and newer). Unmodified ovs-appctl -t SOCKET speaks it.
+//
+// Requests of one connection are answered in order, one at a time; connections are independent.
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { CommandError, type CommandRegistry } from "../command.ts";
+import { JsonStream } from "./json-stream.ts";
+
+type Format = "text" | "json";
+
+export interface UnixctlServer {
+  readonly path: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Listens at `path` with mode 0600. A socket file that nobody answers at is removed first.
+ * @throws Error when somebody else listens there or the path is no socket
+ */
+export async function serveUnixctl(
+  path: string,
+  registry: CommandRegistry,
+  onError: (error: Error) => void,
+): Promise<UnixctlServer> {
+  await removeStaleSocket(path);
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    // A peer that goes away in the middle of an answer is its own affair.
+    socket.on("error", (error) => onError(error));
+    new Connection(socket, registry).start();
+  });
+  const mask = process.umask(0o177);
+  try {
+    await listen(server, path);
+  } finally {
+    process.umask(mask);
+  }
+  chmodSync(path, 0o600);
+  return {
+    path,
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets) socket.end();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+async function removeStaleSocket(path: string): Promise<void> {
+  const entry = lstatSync(path, { throwIfNoEntry: false });
+  if (entry === undefined) return;
+  if (!entry.isSocket())
+    throw new Error(
+      `control socket ${path}: the path is taken by something that is no socket; choose another with --socket`,
+    );
+  const answered = await new Promise<boolean>((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once("error", () => resolve(false));
+  });
+  if (answered)
+    throw new Error(
+      `control socket ${path}: another daemon answers there; stop it or choose another path with --socket`,
+    );
+  unlinkSync(path);
+}
+
+class Connection {
+  readonly #socket: Socket;
+  readonly #registry: CommandRegistry;
+  readonly #stream = new JsonStream();
+  #format: Format = "text";
+  #answers: Promise<void> = Promise.resolve();
+
+  constructor(socket: Socket, registry: CommandRegistry) {
+    this.#socket = socket;
+    this.#registry = registry;
+  }
+
+  start(): void {
+    this.#socket.setEncoding("utf8");
+    this.#socket.on("data", (chunk: string) => this.#receive(chunk));
+  }
+
+  #receive(chunk: string): void {
+    let requests: unknown[];
+    try {
+      requests = this.#stream.push(chunk);
+    } catch {
+      // The stream cannot be brought back in step after a syntax error; OVS closes the connection too.
+      this.#socket.destroy();
+      return;
+    }
+    for (const request of requests) this.#answers = this.#answers.then(() => this.#answer(request));
+  }
+
+  async #answer(request: unknown): Promise<void> {
+    const { method, params, id } = (request ?? {}) as { method?: unknown; params?: unknown; id?: unknown };
+    if (
+      typeof method !== "string" ||
+      !Array.isArray(params) ||
+      !params.every((param) => typeof param === "string")
+    ) {
+      this.#send(null, "a request needs a method and params that are strings", id ?? null);
+      return;
+    }
+    try {
+      this.#send(await this.#run(method, params), null, id ?? null);
+    } catch (error) {
+      const refusal = error instanceof CommandError;
+      this.#send(
+        null,
+        refusal ? error.message : `internal error: ${(error as Error).stack ?? error}`,
+        id ?? null,
+      );
+    }
+  }
+
+  async #run(method: string, params: readonly string[]): Promise<string | unknown> {
+    if (method === "set-options") return this.#setOptions(params);
+    const { text, json } = await this.#registry.run(method, params);
+    if (this.#format === "json") return json;
+    return text === "" || text.endsWith("\n") ? text : `${text}\n`;
+  }
+
+  #setOptions(params: readonly string[]): string {
+    for (let index = 0; index < params.length; index += 1) {
+      const [option, inline] = params[index]!.split("=");
+      const value = inline ?? params[++index];
+      if (option !== "--format" || (value !== "text" && value !== "json")) {
+        throw new CommandError("set-options takes --format text or --format json");
+      }
+      this.#format = value;
+    }
+    return "";
+  }
+
+  #send(result: unknown, error: string | null, id: unknown): void {
+    if (this.#socket.destroyed) return;
+    this.#socket.write(
+      JSON.stringify({
+        id,
+        result,
+        error: error === null ? null : error.endsWith("\n") ? error : `${error}\n`,
+      }),
+    );
+  }
+}
