@@ -1,0 +1,140 @@
+// Network namespaces for tests: a lab that makes namespaces, veth pairs and processes with names of its own and
+// removes them when the test ends, fails, is interrupted or exits. Traffic never leaves what the lab made.
+import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from "node:child_process";
+import { nativeUnavailable } from "../../src/native.ts";
+
+let labCount = 0;
+
+/** Why namespaces can't be made here, or undefined: the text for `{ skip }`. */
+export function labUnavailable(): string | undefined {
+  if (process.platform !== "linux") return "network namespaces need Linux";
+  if (process.getuid?.() !== 0) return "network namespaces need root";
+  const unavailable = nativeUnavailable();
+  if (unavailable !== undefined) return unavailable;
+  const probe = `mr${process.pid}probe`;
+  try {
+    execFileSync("ip", ["netns", "add", probe], { stdio: "pipe" });
+    execFileSync("ip", ["netns", "del", probe], { stdio: "pipe" });
+    return undefined;
+  } catch (error) {
+    return `no network namespace can be made: ${error instanceof Error ? error.message.trim() : error}`;
+  }
+}
+
+/** One end of a veth pair. */
+export interface VethEnd {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface VethOptions {
+  readonly mtu?: number;
+  readonly queues?: number;
+  /** The ends stay down. */
+  readonly down?: boolean;
+}
+
+/** What a lab needs of a tap test. */
+export interface Teardown {
+  teardown(handler: () => unknown): unknown;
+}
+
+export class Lab {
+  readonly #prefix: string;
+  readonly #namespaces: string[] = [];
+  readonly #children = new Set<ChildProcess>();
+  readonly #onExit = (): void => this.close();
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    this.close();
+    process.kill(process.pid, signal);
+  };
+  #interfaces = 0;
+  #closed = false;
+
+  constructor(t: Teardown) {
+    labCount += 1;
+    this.#prefix = `mr${process.pid}${String.fromCharCode(96 + labCount)}`;
+    process.once("exit", this.#onExit);
+    process.once("SIGINT", this.#onSignal);
+    process.once("SIGTERM", this.#onSignal);
+    t.teardown(() => this.close());
+  }
+
+  /** Makes a namespace with its loopback up; returns its name. IPv6 is off: no packet but the test's own. */
+  namespace(label: string): string {
+    const name = `${this.#prefix}${label}`;
+    execFileSync("ip", ["netns", "add", name]);
+    this.#namespaces.push(name);
+    this.run(name, "ip", "link", "set", "lo", "up");
+    for (const scope of ["all", "default"]) {
+      this.run(name, "sysctl", "-q", "-w", `net.ipv6.conf.${scope}.disable_ipv6=1`);
+    }
+    return name;
+  }
+
+  /** An interface name that nobody else has. */
+  interfaceName(): string {
+    this.#interfaces += 1;
+    return `${this.#prefix}${this.#interfaces}`;
+  }
+
+  /** A veth pair between two namespaces, both ends up. */
+  veth(first: string, second: string, options: VethOptions = {}): [VethEnd, VethEnd] {
+    const names = [this.interfaceName(), this.interfaceName()] as const;
+    const queues = String(options.queues ?? 1);
+    const shape = ["numrxqueues", queues, "numtxqueues", queues, "mtu", String(options.mtu ?? 1500)];
+    const peer = ["peer", "name", names[1], "netns", second, ...shape];
+    this.run(first, "ip", "link", "add", names[0], ...shape, "type", "veth", ...peer);
+    const ends: [VethEnd, VethEnd] = [
+      { namespace: first, name: names[0] },
+      { namespace: second, name: names[1] },
+    ];
+    for (const end of options.down === true ? [] : ends)
+      this.ip(end.namespace, "link", "set", end.name, "up");
+    return ends;
+  }
+
+  /** Runs a command inside a namespace and returns what it printed. */
+  run(namespace: string, command: string, ...args: string[]): string {
+    return execFileSync("ip", ["netns", "exec", namespace, command, ...args], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  }
+
+  ip(namespace: string, ...args: string[]): string {
+    return this.run(namespace, "ip", ...args);
+  }
+
+  /** Starts a process inside a namespace; it is killed when the lab closes. */
+  spawn(
+    namespace: string,
+    command: string,
+    args: readonly string[],
+    options: SpawnOptions = {},
+  ): ChildProcess {
+    const child = spawn("ip", ["netns", "exec", namespace, command, ...args], options);
+    this.#children.add(child);
+    child.once("exit", () => this.#children.delete(child));
+    return child;
+  }
+
+  /** Kills the processes and deletes the namespaces, their interfaces with them. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    process.off("exit", this.#onExit);
+    process.off("SIGINT", this.#onSignal);
+    process.off("SIGTERM", this.#onSignal);
+    // `ip netns exec` replaces itself by the command, so the pid is the command's own.
+    for (const child of this.#children) child.kill("SIGKILL");
+    for (const namespace of this.#namespaces) {
+      try {
+        execFileSync("ip", ["netns", "del", namespace], { stdio: "pipe" });
+      } catch (error) {
+        console.error(`lab: namespace ${namespace} is left behind: ${error}`);
+        process.exitCode = 1;
+      }
+    }
+  }
+}
