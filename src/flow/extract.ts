@@ -1,0 +1,216 @@
+// Extraction: from a packet's bytes to its flow key, as OVS's userspace datapath does it, on every input.
+//
+// A malformed or truncated packet is never refused. What holds together up to the defect is in the key, the rest of
+// the key is zero; the key's own text then shows it (an Ethertype 0x0800 with all-zero addresses is an IPv4 header
+// that lied). Line 0 of the slot is always written. Lines 1 to 3 hold what few packets have, so a slot remembers in
+// its `dirtyLines` word which of them are not zero and only those are cleared again.
+//
+// Two entries. `receive` starts a packet that came from a port: whatever the slot held is forgotten and the metadata
+// is that of a new packet. `extract` parses again a packet whose metadata stands in the slot (after recirculation,
+// for a packet handed back with its actions): metadata, conntrack and tunnel fields stay as they are.
+//
+// One fast path: Ethernet with at most one 802.1Q tag, IPv4 without options and fragments, TCP or UDP in good order,
+// on a frame that begins at 2 mod 4, where every word of every header is aligned. All else goes through the cursor.
+// Both give the same key for the same packet; the property test holds them against one another at every alignment.
+//
+// Per packet: everything here. Reads the packet, writes the key slot given, no counters, no allocation. The results
+// beside the key (l3Offset, l4Offset, tcpFlags, needsMoreLinear) are fields of the instance until the next call.
+
+import { ETH, ETH_TYPE } from "../packet/link-headers.ts";
+import { IP_PROTOCOL, IPV4 } from "../packet/network-headers.ts";
+import { TCP, UDP } from "../packet/transport-headers.ts";
+import { HeaderCursor, type KeyViews, LINE_0, LINE_1, LINE_2, LINE_3 } from "./extract-cursor.ts";
+import { parseEthernet, parseMpls } from "./extract-link.ts";
+import { IP_PADDING_BYTES_MAX, parseNetwork } from "./extract-network.ts";
+import { K, KEY_LINE_BYTES } from "./fields.ts";
+
+/** Tags that the key has room for. */
+export const VLAN_TAGS_MAX = 2;
+/** OVS's default of other_config:vlan-limit. */
+export const VLAN_LIMIT_DEFAULT = 1;
+
+/** Packet and slot words of line 0 by index, and the words of the fast path. */
+const ETH_WORD = K.eth_dst >>> 2;
+const VLAN_WORD = K.vlan_tpid >>> 2;
+const ETH_TYPE_WORD = K.eth_type >>> 2;
+const TOS_WORD = K.nw_tos >>> 2;
+const NW_SRC_WORD = K.nw_src >>> 2;
+const NW_DST_WORD = K.nw_dst >>> 2;
+const TP_WORD = K.tp_src >>> 2;
+const PRIORITY_WORD = K.skb_priority >>> 2;
+
+/** Network-order values as a little-endian load sees them. */
+const RAW_ETH_TYPE_IPV4 = 0x0008;
+const RAW_ETH_TYPE_VLAN = 0x0081;
+const RAW_VLAN_CFI = 0x0010;
+/** More-fragments and the offset, in the upper half of an IPv4 header's second word. */
+const RAW_FRAGMENT_BITS = 0xff3f0000;
+/** The reserved bits and flags in the lower half of a TCP header's fourth word. */
+const RAW_TCP_FLAGS = 0xff0f;
+
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const LINE_0_ONLY = LINE_0;
+const ETH_HEADER_BYTES = ETH.headerBytes;
+const IPV4_HEADER_BYTES = IPV4.headerBytes;
+const TCP_HEADER_BYTES = TCP.headerBytes;
+const UDP_HEADER_BYTES = UDP.headerBytes;
+const PADDING_BYTES_MAX = IP_PADDING_BYTES_MAX;
+const { tcp: PROTO_TCP, udp: PROTO_UDP } = IP_PROTOCOL;
+const PACKET_TYPE_WORD = K.packet_type >>> 2;
+const PACKET_TYPE_ETHERTYPE = K.packet_type + 2;
+
+/** `vlan-limit` as configured (0 = as many as there can be) as a count of tags. */
+export function vlanTagCount(vlanLimit: number): number {
+  return vlanLimit === 0 || vlanLimit > VLAN_TAGS_MAX ? VLAN_TAGS_MAX : vlanLimit;
+}
+
+export class Extractor extends HeaderCursor {
+  readonly #vlanTags: number;
+
+  /** @param vlanLimit as OVS's other_config:vlan-limit: 1, 2, or 0 for as many as the key holds. */
+  constructor(views: KeyViews, vlanLimit: number = VLAN_LIMIT_DEFAULT) {
+    super(views);
+    this.#vlanTags = vlanTagCount(vlanLimit);
+  }
+
+  /**
+   * Fills a slot for a packet that arrived on `inPort`. `dirtyLines` says which lines of the slot are not zero now;
+   * returns which are not zero afterwards. `head` may be given as a signed word, see extract-cursor.ts.
+   */
+  receive(
+    head: number,
+    linearBytes: number,
+    packetBytes: number,
+    key: number,
+    dirtyLines: number,
+    inPort: number,
+  ): number {
+    const { u32 } = this;
+    const keyWord = key >>> 2;
+    u32[keyWord] = inPort;
+    u32[keyWord + 1] = 0;
+    u32[keyWord + 2] = 0;
+    u32[keyWord + 3] = 0;
+    u32[keyWord + PRIORITY_WORD] = 0;
+    u32[keyWord + PRIORITY_WORD + 1] = 0;
+    u32[keyWord + PRIORITY_WORD + 2] = 0;
+    if (dirtyLines > LINE_0_ONLY) this.#clearLines(key, dirtyLines);
+    if (this.#parseAligned(head, linearBytes, packetBytes, key)) return LINE_0_ONLY;
+    return this.#parseEthernetFrame(head, linearBytes, packetBytes, key);
+  }
+
+  /**
+   * Parses a packet again under the metadata in the slot, whose packet_type says whether it begins with Ethernet or
+   * with a network header. `dirtyLines` as for `receive`; the lines of metadata stay in the returned word.
+   */
+  extract(head: number, linearBytes: number, packetBytes: number, key: number, dirtyLines: number): number {
+    this.#clearHeaders(key, dirtyLines);
+    if (this.u32[(key >>> 2) + PACKET_TYPE_WORD] !== 0) {
+      this.begin(head, linearBytes, packetBytes, key);
+      this.#parseFrom(
+        (this.u8[key + PACKET_TYPE_ETHERTYPE]! << 8) | this.u8[key + PACKET_TYPE_ETHERTYPE + 1]!,
+      );
+      return this.lines | dirtyLines;
+    }
+    if (this.#parseAligned(head, linearBytes, packetBytes, key)) return LINE_0_ONLY | dirtyLines;
+    return this.#parseEthernetFrame(head, linearBytes, packetBytes, key) | dirtyLines;
+  }
+
+  /** False when the packet is not of the fast path's kind; the slot is then as it was. */
+  #parseAligned(head: number, linearBytes: number, packetBytes: number, key: number): boolean {
+    if ((head & 3) !== 2 || linearBytes < ETH_HEADER_BYTES + IPV4_HEADER_BYTES + UDP_HEADER_BYTES)
+      return false;
+    const { u32 } = this;
+    const word = (head - 2) >>> 2;
+    const third = u32[word + 3]!;
+    let ip = word + 4;
+    let l3Offset = ETH_HEADER_BYTES;
+    let vlan = 0;
+    let rawType = third >>> 16;
+    if (rawType === RAW_ETH_TYPE_VLAN) {
+      const tag = u32[ip]!;
+      vlan = RAW_ETH_TYPE_VLAN | ((tag | RAW_VLAN_CFI) << 16);
+      rawType = tag >>> 16;
+      ip++;
+      l3Offset += 4;
+    }
+    if (rawType !== RAW_ETH_TYPE_IPV4) return false;
+
+    const first = u32[ip]!;
+    const totalBytes = ((first >>> 8) & 0xff00) | (first >>> 24);
+    const paddingBytes = packetBytes - l3Offset - totalBytes;
+    if ((first & 0x0f) !== 5 || paddingBytes < 0 || paddingBytes > PADDING_BYTES_MAX) return false;
+    if ((u32[ip + 1]! & RAW_FRAGMENT_BITS) !== 0) return false;
+    const third4 = u32[ip + 2]!;
+    const proto = (third4 >>> 8) & 0xff;
+    const payloadBytes = totalBytes - IPV4_HEADER_BYTES;
+    const l4Offset = l3Offset + IPV4_HEADER_BYTES;
+    let rawFlags = 0;
+    if (proto === PROTO_TCP) {
+      if (payloadBytes < TCP_HEADER_BYTES || linearBytes < l4Offset + TCP_HEADER_BYTES) return false;
+      const control = u32[ip + 8]!;
+      const headerBytes = (control & 0xf0) >>> 2;
+      if (headerBytes < TCP_HEADER_BYTES || headerBytes > payloadBytes) return false;
+      rawFlags = control & RAW_TCP_FLAGS;
+    } else if (
+      proto !== PROTO_UDP ||
+      payloadBytes < UDP_HEADER_BYTES ||
+      linearBytes < l4Offset + UDP_HEADER_BYTES
+    ) {
+      return false;
+    }
+
+    const keyWord = key >>> 2;
+    const wordOne = u32[word + 1]!;
+    const wordTwo = u32[word + 2]!;
+    u32[keyWord + ETH_WORD] = (u32[word]! >>> 16) | (wordOne << 16);
+    u32[keyWord + ETH_WORD + 1] = (wordOne >>> 16) | (wordTwo << 16);
+    u32[keyWord + ETH_WORD + 2] = (wordTwo >>> 16) | (third << 16);
+    u32[keyWord + VLAN_WORD] = vlan;
+    u32[keyWord + ETH_TYPE_WORD] = RAW_ETH_TYPE_IPV4 | (proto << 24);
+    u32[keyWord + TOS_WORD] = ((first >>> 8) & 0xff) | ((third4 & 0xff) << 8) | (rawFlags << 16);
+    u32[keyWord + NW_SRC_WORD] = u32[ip + 3]!;
+    u32[keyWord + NW_DST_WORD] = u32[ip + 4]!;
+    u32[keyWord + TP_WORD] = u32[ip + 5]!;
+    this.l3Offset = l3Offset;
+    this.l4Offset = l4Offset;
+    this.tcpFlags = ((rawFlags & 0x0f) << 8) | (rawFlags >>> 8);
+    this.needsMoreLinear = false;
+    return true;
+  }
+
+  #parseEthernetFrame(head: number, linearBytes: number, packetBytes: number, key: number): number {
+    this.begin(head, linearBytes, packetBytes, key);
+    const ethType = parseEthernet(this, this.#vlanTags);
+    if (ethType >= 0) this.#parseFrom(ethType);
+    return this.lines;
+  }
+
+  /** The cursor stands behind the header that named `ethType`. */
+  #parseFrom(ethType: number): void {
+    this.putBe16(K.eth_type, ethType);
+    if (ethType === ETH_TYPE.mpls || ethType === ETH_TYPE.mplsMulticast) parseMpls(this);
+    this.l3Offset = this.offset;
+    parseNetwork(this, ethType);
+  }
+
+  /** Everything in the named lines but line 0. */
+  #clearLines(key: number, dirtyLines: number): void {
+    for (let line = 1; dirtyLines >>> line !== 0; line++) {
+      if (((dirtyLines >>> line) & 1) === 0) continue;
+      const start = (key + line * KEY_LINE_BYTES) >>> 2;
+      this.u32.fill(0, start, start + KEY_LINE_BYTES / 4);
+    }
+  }
+
+  /** What a packet can set in lines 1 to 3. What conntrack keeps in these lines stays. */
+  #clearHeaders(key: number, dirtyLines: number): void {
+    const { u8 } = this;
+    if ((dirtyLines & LINE_1) !== 0) {
+      u8.fill(0, key + K.ipv6_src, key + K.ct_mark);
+      u8[key + K.nd_options_type] = 0;
+    }
+    if ((dirtyLines & LINE_2) !== 0) u8.fill(0, key + K.nd_target, key + K.ct_label);
+    if ((dirtyLines & LINE_3) !== 0) u8.fill(0, key + K.nsh_flags, key + K.nsh_context3 + 4);
+  }
+}
