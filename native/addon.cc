@@ -65,6 +65,7 @@ constexpr Export kExports[] = {
     {"xskOpen", Guarded<XskOpen>},
     {"xskRegisterUmem", Guarded<XskRegisterUmem>},
     {"xskSetRing", Guarded<XskSetRing>},
+    {"xskSetTxBudget", Guarded<XskSetTxBudget>},
     {"xskRingBytes", Guarded<XskRingBytes>},
     {"xskMapRing", Guarded<XskMapRing>},
     {"xskBind", Guarded<XskBind>},

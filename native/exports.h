@@ -83,6 +83,7 @@ Napi::Value ThreadSetAffinity(const Napi::CallbackInfo& info);
 Napi::Value XskOpen(const Napi::CallbackInfo& info);
 Napi::Value XskRegisterUmem(const Napi::CallbackInfo& info);
 Napi::Value XskSetRing(const Napi::CallbackInfo& info);
+Napi::Value XskSetTxBudget(const Napi::CallbackInfo& info);
 Napi::Value XskRingBytes(const Napi::CallbackInfo& info);
 Napi::Value XskMapRing(const Napi::CallbackInfo& info);
 Napi::Value XskBind(const Napi::CallbackInfo& info);

@@ -102,6 +102,22 @@ Napi::Value XskSetRing(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/**
+ * xskSetTxBudget(fd, budget): descriptors that one kick transmits in copy mode, 32 by default; at most the TX
+ * ring's size, which is set before. Returns false on kernels that know no such option.
+ */
+Napi::Value XskSetTxBudget(const Napi::CallbackInfo& info) {
+  Args args(info, "xskSetTxBudget");
+  const int fd = args.Fd(0);
+  const uint32_t budget = args.U32(1, "budget");
+  if (setsockopt(fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof(budget)) == 0) {
+    return Napi::Boolean::New(info.Env(), true);
+  }
+  if (errno == ENOPROTOOPT) return Napi::Boolean::New(info.Env(), false);
+  throw SystemError("setsockopt", "XDP_MAX_TX_SKB_BUDGET " + std::to_string(budget) + ", " + Socket(fd),
+                    errno);
+}
+
 /** xskRingBytes(fd, ring, entries): the pages that mapping the ring takes. */
 Napi::Value XskRingBytes(const Napi::CallbackInfo& info) {
   Args args(info, "xskRingBytes");

@@ -78,16 +78,8 @@ export interface XdpProgram {
   readonly counterMapFd: number;
 }
 
-export interface LinkStatistics {
-  readonly rxPackets: number;
-  readonly txPackets: number;
-  readonly rxBytes: number;
-  readonly txBytes: number;
-  readonly rxErrors: number;
-  readonly txErrors: number;
-  readonly rxDropped: number;
-  readonly txDropped: number;
-}
+type LinkCounter = "Packets" | "Bytes" | "Errors" | "Dropped";
+export type LinkStatistics = Readonly<Record<`rx${LinkCounter}` | `tx${LinkCounter}`, number>>;
 
 export interface Link {
   readonly ifindex: number;
@@ -214,6 +206,10 @@ export interface Native {
     headroomBytes: number,
   ): void;
   xskSetRing(fd: number, ring: XskRing, entries: number): void;
+  /**
+   * Descriptors that one kick sends in copy mode (32 by default); false where the kernel has no such option.
+   */
+  xskSetTxBudget(fd: number, budget: number): boolean;
   /** Bytes, in whole pages, that mapping the ring takes. */
   xskRingBytes(fd: number, ring: XskRing, entries: number): number;
   /** Maps the ring over arena pages. When it fails the range holds zeroed pages. */

@@ -1,5 +1,6 @@
-// The border of the addon: views give the right address, every range is held against the view before anything happens,
-// wrong arguments are refused by name, and the page functions change the mapping under the arena and nothing else.
+// The border of the addon: views give the right address, every range is held against the view before anything
+// happens, wrong arguments are refused by name, and the page functions change the mapping under the arena and
+// nothing else.
 import { readFileSync, writeFileSync } from "node:fs";
 import t from "tap";
 import { native, nativeUnavailable } from "../../src/native.ts";
@@ -125,7 +126,8 @@ t.test("huge pages go under a part of the arena", { skip: skip || hugeSkip() }, 
   const reserved = readFileSync(HUGE_COUNT_FILE, "utf8");
   t.teardown(() => writeFileSync(HUGE_COUNT_FILE, reserved));
   writeFileSync(HUGE_COUNT_FILE, String(Number(reserved) + 4));
-  // The base of the memory is only promised to be 64 KiB aligned: find the first offset that is 2 MiB aligned.
+  // The base of the memory is only promised to be 64 KiB aligned: find the first offset that is 2 MiB
+  // aligned.
   let offset = 0;
   for (; offset < HUGE_PAGE_BYTES; offset += 65536) {
     try {

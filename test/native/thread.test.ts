@@ -1,5 +1,5 @@
-// Threads: ids, names and CPUs of the calling thread; the addon in several workers at once; capabilities that go in
-// every thread of a process, workers and V8's own included.
+// Threads: ids, names and CPUs of the calling thread; the addon in several workers at once; capabilities that
+// go in every thread of a process, workers and V8's own included.
 import { spawnSync } from "node:child_process";
 import { Worker } from "node:worker_threads";
 import t from "tap";
@@ -71,7 +71,8 @@ t.test("capabilities are dropped in every thread of a process", { skip: rootSkip
       "Atomics.add(s, 0, 1); while (Atomics.load(s, 1) === 0); Atomics.add(s, 0, 1);";
     const idle = "const { workerData: s } = require('node:worker_threads');" +
       "Atomics.add(s, 0, 1); Atomics.wait(s, 1, 0); Atomics.add(s, 0, 1);";
-    const workers = [busy, idle, idle].map((body) => new Worker(body, { eval: true, execArgv: [], workerData: shared }));
+    const start = (body) => new Worker(body, { eval: true, execArgv: [], workerData: shared });
+    const workers = [busy, idle, idle].map(start);
     await promisify(lookup)("localhost");
     while (Atomics.load(shared, 0) < 3) await new Promise((resolve) => setTimeout(resolve, 5));
     const status = (id) => readFileSync("/proc/self/task/" + id + "/status", "utf8").split("\\n")
@@ -81,7 +82,8 @@ t.test("capabilities are dropped in every thread of a process", { skip: rootSkip
       comm: readFileSync("/proc/self/task/" + id + "/comm", "utf8").trim(), lines: status(id) }));
     const later = await new Promise((resolve) => new Worker(
       "const { parentPort } = require('node:worker_threads'); const fs = require('node:fs');" +
-      "parentPort.postMessage(fs.readFileSync('/proc/thread-self/status', 'utf8'))", { eval: true, execArgv: [] })
+      "parentPort.postMessage(fs.readFileSync('/proc/thread-self/status', 'utf8'))",
+      { eval: true, execArgv: [] })
       .once("message", (text) => resolve(text.split("\\n").filter((line) => /^(CapPrm|CapBnd)/.test(line)))));
     let refused = "nothing";
     try { process.setgid(1); } catch (error) { refused = error.code; }

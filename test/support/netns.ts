@@ -1,9 +1,20 @@
-// Network namespaces for tests: a lab that makes namespaces, veth pairs and processes with names of its own and
-// removes them when the test ends, fails, is interrupted or exits. Traffic never leaves what the lab made.
+// Network namespaces for tests: a lab that makes namespaces, veth pairs and processes with names of its own
+// and removes them when the test ends, fails, is interrupted or exits. Traffic never leaves what the lab
+// made.
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { nativeUnavailable } from "../../src/native.ts";
 
 let labCount = 0;
+
+/** Removes what test processes that were killed outright left behind: a name says which process made it. */
+function removeLeftovers(): void {
+  for (const line of execFileSync("ip", ["netns", "list"], { encoding: "utf8" }).split("\n")) {
+    const pid = /^mr(\d+)[a-z]/.exec(line)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    execFileSync("ip", ["netns", "del", line.split(" ")[0]!], { stdio: "pipe" });
+  }
+}
 
 /** Why namespaces can't be made here, or undefined: the text for `{ skip }`. */
 export function labUnavailable(): string | undefined {
@@ -52,6 +63,7 @@ export class Lab {
   #closed = false;
 
   constructor(t: Teardown) {
+    if (labCount === 0) removeLeftovers();
     labCount += 1;
     this.#prefix = `mr${process.pid}${String.fromCharCode(96 + labCount)}`;
     process.once("exit", this.#onExit);
