@@ -77,6 +77,7 @@ export class Ports extends EventEmitter<{
   readonly #statuses = new Map<number, PortStatus>();
   readonly #usedSlots = new Set<number>();
   readonly #reservedNumbers = new Set<number>();
+  readonly #reopening = new Set<number>();
   #rxqs: RxqAssignment[] = [];
 
   constructor({ arena, pool, workers, drivers, log }: PortsOptions) {
@@ -92,6 +93,7 @@ export class Ports extends EventEmitter<{
       log,
       counters: (slot) => new PortCounters(arena, controlThread(arena.plan.sizes), slot),
       changed: (slot) => this.#refresh(slot),
+      reappeared: (slot) => void this.#reopen(slot),
     };
   }
 
@@ -178,6 +180,40 @@ export class Ports extends EventEmitter<{
     }
   }
 
+  /** Opens a port whose interface came back under its old number, slot and counters. */
+  async #reopen(slot: number): Promise<void> {
+    const old = this.#bySlot(slot);
+    if (old === undefined || this.#reopening.has(slot)) return;
+    this.#reopening.add(slot);
+    try {
+      await this.#detach(old);
+      await old.close();
+      const port = await this.#drivers.get(old.spec.type)!.open(this.#context, old.spec, old.portNo, slot);
+      this.#open.set(port.portNo, port);
+      this.#attach(port);
+      this.#refresh(slot);
+      await this.#workers.settled();
+    } catch (error) {
+      this.#context.log(
+        "error",
+        `${(error as Error).message}; port ${old.spec.name} stays down, remove and add it again`,
+      );
+    } finally {
+      this.#reopening.delete(slot);
+    }
+  }
+
+  async #detach(port: OpenPort): Promise<void> {
+    for (let worker = 0; worker < this.#workers.count; worker += 1)
+      this.#workers.detachPort(worker, port.slot);
+    this.#rxqs = this.#rxqs.filter((rxq) => rxq.port !== port);
+    await this.#workers.settled();
+  }
+
+  #bySlot(slot: number): OpenPort | undefined {
+    return [...this.#open.values()].find((port) => port.slot === slot);
+  }
+
   /** Gives a worker everything that is assigned to it again: after its restart. */
   reattach(worker: number): void {
     for (const port of this.list()) this.#attachTo(port, worker);
@@ -216,7 +252,7 @@ export class Ports extends EventEmitter<{
   }
 
   #refresh(slot: number): void {
-    const port = [...this.#open.values()].find((candidate) => candidate.slot === slot);
+    const port = this.#bySlot(slot);
     if (port === undefined) return;
     const before = this.#statuses.get(slot);
     const status = port.status();

@@ -124,6 +124,8 @@ export interface PortContext {
   counters(slot: number): PortCounters;
   /** Told by a driver when the state may have changed (link events). */
   readonly changed: (slot: number) => void;
+  /** Told by a driver when its interface vanished and one of the same name came: the port is opened again. */
+  readonly reappeared: (slot: number) => void;
 }
 
 export interface PageAllocator {
