@@ -69,7 +69,7 @@ export class HeaderCursor {
 
   /** Starts a packet: no header passed, everything in line 0 that a packet can set is zero. */
   begin(head: number, linearBytes: number, packetBytes: number, key: number): void {
-    this.head = head;
+    this.head = head | 0;
     this.linearBytes = linearBytes;
     this.offset = 0;
     this.sizeBytes = packetBytes;

@@ -9,19 +9,20 @@
 // is that of a new packet. `extract` parses again a packet whose metadata stands in the slot (after recirculation,
 // for a packet handed back with its actions): metadata, conntrack and tunnel fields stay as they are.
 //
-// One fast path: Ethernet with at most one 802.1Q tag, IPv4 without options and fragments, TCP or UDP in good order,
-// on a frame that begins at 2 mod 4, where every word of every header is aligned. All else goes through the cursor.
-// Both give the same key for the same packet; the property test holds them against one another at every alignment.
+// Two ways. The fast path takes Ethernet with at most one 802.1Q tag and what extract-aligned.ts takes behind it, on
+// a frame that begins at 2 mod 4, where every word of every header is aligned. All else goes through the cursor, which
+// takes every packet at every alignment. Both give the same key for the same packet: the property test extracts each
+// packet at all four alignments.
 //
 // Per packet: everything here. Reads the packet, writes the key slot given, no counters, no allocation. The results
 // beside the key (l3Offset, l4Offset, tcpFlags, needsMoreLinear) are fields of the instance until the next call.
 
-import { ETH, ETH_TYPE } from "../packet/link-headers.ts";
-import { IP_PROTOCOL, IPV4 } from "../packet/network-headers.ts";
-import { TCP, UDP } from "../packet/transport-headers.ts";
+import { ETH, ETH_TYPE, VLAN } from "../packet/link-headers.ts";
+import { IPV4, IPV6 } from "../packet/network-headers.ts";
+import { alignedIpv4, alignedIpv6, RAW_ETH_TYPE_IPV4, RAW_ETH_TYPE_IPV6 } from "./extract-aligned.ts";
 import { HeaderCursor, type KeyViews, LINE_0, LINE_1, LINE_2, LINE_3 } from "./extract-cursor.ts";
 import { parseEthernet, parseMpls } from "./extract-link.ts";
-import { IP_PADDING_BYTES_MAX, parseNetwork } from "./extract-network.ts";
+import { parseNetwork } from "./extract-network.ts";
 import { K, KEY_LINE_BYTES } from "./fields.ts";
 
 /** Tags that the key has room for. */
@@ -29,35 +30,24 @@ export const VLAN_TAGS_MAX = 2;
 /** OVS's default of other_config:vlan-limit. */
 export const VLAN_LIMIT_DEFAULT = 1;
 
-/** Packet and slot words of line 0 by index, and the words of the fast path. */
-const ETH_WORD = K.eth_dst >>> 2;
-const VLAN_WORD = K.vlan_tpid >>> 2;
-const ETH_TYPE_WORD = K.eth_type >>> 2;
-const TOS_WORD = K.nw_tos >>> 2;
-const NW_SRC_WORD = K.nw_src >>> 2;
-const NW_DST_WORD = K.nw_dst >>> 2;
-const TP_WORD = K.tp_src >>> 2;
-const PRIORITY_WORD = K.skb_priority >>> 2;
-
-/** Network-order values as a little-endian load sees them. */
-const RAW_ETH_TYPE_IPV4 = 0x0008;
-const RAW_ETH_TYPE_VLAN = 0x0081;
-const RAW_VLAN_CFI = 0x0010;
-/** More-fragments and the offset, in the upper half of an IPv4 header's second word. */
-const RAW_FRAGMENT_BITS = 0xff3f0000;
-/** The reserved bits and flags in the lower half of a TCP header's fourth word. */
-const RAW_TCP_FLAGS = 0xff0f;
-
 // Module constants, because V8 folds them and loads an imported table anew each time.
 const LINE_0_ONLY = LINE_0;
+const LINES_0_AND_1 = LINE_0 | LINE_1;
 const ETH_HEADER_BYTES = ETH.headerBytes;
+const VLAN_TAG_BYTES = VLAN.headerBytes;
 const IPV4_HEADER_BYTES = IPV4.headerBytes;
-const TCP_HEADER_BYTES = TCP.headerBytes;
-const UDP_HEADER_BYTES = UDP.headerBytes;
-const PADDING_BYTES_MAX = IP_PADDING_BYTES_MAX;
-const { tcp: PROTO_TCP, udp: PROTO_UDP } = IP_PROTOCOL;
+const IPV6_HEADER_BYTES = IPV6.headerBytes;
+/** So much of every frame of the fast path is read before its length fields are. */
+const FAST_BYTES_MIN = ETH_HEADER_BYTES + VLAN_TAG_BYTES + IPV4_HEADER_BYTES;
+const ETH_WORD = K.eth_dst >>> 2;
+const VLAN_WORD = K.vlan_tpid >>> 2;
+const PRIORITY_WORD = K.skb_priority >>> 2;
 const PACKET_TYPE_WORD = K.packet_type >>> 2;
 const PACKET_TYPE_ETHERTYPE = K.packet_type + 2;
+const RAW_IPV4 = RAW_ETH_TYPE_IPV4;
+const RAW_IPV6 = RAW_ETH_TYPE_IPV6;
+const RAW_ETH_TYPE_VLAN = 0x0081;
+const RAW_VLAN_CFI = 0x0010;
 
 /** `vlan-limit` as configured (0 = as many as there can be) as a count of tags. */
 export function vlanTagCount(vlanLimit: number): number {
@@ -95,8 +85,8 @@ export class Extractor extends HeaderCursor {
     u32[keyWord + PRIORITY_WORD + 1] = 0;
     u32[keyWord + PRIORITY_WORD + 2] = 0;
     if (dirtyLines > LINE_0_ONLY) this.#clearLines(key, dirtyLines);
-    if (this.#parseAligned(head, linearBytes, packetBytes, key)) return LINE_0_ONLY;
-    return this.#parseEthernetFrame(head, linearBytes, packetBytes, key);
+    const lines = this.#parseAligned(head, linearBytes, packetBytes, key);
+    return lines !== 0 ? lines : this.#parseEthernetFrame(head, linearBytes, packetBytes, key);
   }
 
   /**
@@ -112,71 +102,54 @@ export class Extractor extends HeaderCursor {
       );
       return this.lines | dirtyLines;
     }
-    if (this.#parseAligned(head, linearBytes, packetBytes, key)) return LINE_0_ONLY | dirtyLines;
-    return this.#parseEthernetFrame(head, linearBytes, packetBytes, key) | dirtyLines;
+    const lines = this.#parseAligned(head, linearBytes, packetBytes, key);
+    return (lines !== 0 ? lines : this.#parseEthernetFrame(head, linearBytes, packetBytes, key)) | dirtyLines;
   }
 
-  /** False when the packet is not of the fast path's kind; the slot is then as it was. */
-  #parseAligned(head: number, linearBytes: number, packetBytes: number, key: number): boolean {
-    if ((head & 3) !== 2 || linearBytes < ETH_HEADER_BYTES + IPV4_HEADER_BYTES + UDP_HEADER_BYTES)
-      return false;
+  /** The lines written, 0 when the packet is not of the fast path's kind: it has then to be parsed by the cursor. */
+  #parseAligned(head: number, linearBytes: number, packetBytes: number, key: number): number {
+    if ((head & 3) !== 2 || linearBytes < FAST_BYTES_MIN) return 0;
     const { u32 } = this;
     const word = (head - 2) >>> 2;
-    const third = u32[word + 3]!;
+    const keyWord = key >>> 2;
+    const wordThree = u32[word + 3]!;
     let ip = word + 4;
     let l3Offset = ETH_HEADER_BYTES;
     let vlan = 0;
-    let rawType = third >>> 16;
+    let rawType = wordThree >>> 16;
     if (rawType === RAW_ETH_TYPE_VLAN) {
       const tag = u32[ip]!;
       vlan = RAW_ETH_TYPE_VLAN | ((tag | RAW_VLAN_CFI) << 16);
       rawType = tag >>> 16;
       ip++;
-      l3Offset += 4;
+      l3Offset += VLAN_TAG_BYTES;
     }
-    if (rawType !== RAW_ETH_TYPE_IPV4) return false;
-
-    const first = u32[ip]!;
-    const totalBytes = ((first >>> 8) & 0xff00) | (first >>> 24);
-    const paddingBytes = packetBytes - l3Offset - totalBytes;
-    if ((first & 0x0f) !== 5 || paddingBytes < 0 || paddingBytes > PADDING_BYTES_MAX) return false;
-    if ((u32[ip + 1]! & RAW_FRAGMENT_BITS) !== 0) return false;
-    const third4 = u32[ip + 2]!;
-    const proto = (third4 >>> 8) & 0xff;
-    const payloadBytes = totalBytes - IPV4_HEADER_BYTES;
-    const l4Offset = l3Offset + IPV4_HEADER_BYTES;
-    let rawFlags = 0;
-    if (proto === PROTO_TCP) {
-      if (payloadBytes < TCP_HEADER_BYTES || linearBytes < l4Offset + TCP_HEADER_BYTES) return false;
-      const control = u32[ip + 8]!;
-      const headerBytes = (control & 0xf0) >>> 2;
-      if (headerBytes < TCP_HEADER_BYTES || headerBytes > payloadBytes) return false;
-      rawFlags = control & RAW_TCP_FLAGS;
-    } else if (
-      proto !== PROTO_UDP ||
-      payloadBytes < UDP_HEADER_BYTES ||
-      linearBytes < l4Offset + UDP_HEADER_BYTES
-    ) {
-      return false;
+    let rawFlags: number;
+    let lines = LINE_0_ONLY;
+    let l4Offset = l3Offset;
+    if (rawType === RAW_IPV4) {
+      rawFlags = alignedIpv4(u32, ip, packetBytes - l3Offset, linearBytes - l3Offset, keyWord);
+      l4Offset += IPV4_HEADER_BYTES;
+    } else if (rawType === RAW_IPV6) {
+      rawFlags = alignedIpv6(u32, ip, packetBytes - l3Offset, linearBytes - l3Offset, keyWord);
+      l4Offset += IPV6_HEADER_BYTES;
+      lines = LINES_0_AND_1;
+    } else {
+      return 0;
     }
+    if (rawFlags < 0) return 0;
 
-    const keyWord = key >>> 2;
     const wordOne = u32[word + 1]!;
     const wordTwo = u32[word + 2]!;
     u32[keyWord + ETH_WORD] = (u32[word]! >>> 16) | (wordOne << 16);
     u32[keyWord + ETH_WORD + 1] = (wordOne >>> 16) | (wordTwo << 16);
-    u32[keyWord + ETH_WORD + 2] = (wordTwo >>> 16) | (third << 16);
+    u32[keyWord + ETH_WORD + 2] = (wordTwo >>> 16) | (wordThree << 16);
     u32[keyWord + VLAN_WORD] = vlan;
-    u32[keyWord + ETH_TYPE_WORD] = RAW_ETH_TYPE_IPV4 | (proto << 24);
-    u32[keyWord + TOS_WORD] = ((first >>> 8) & 0xff) | ((third4 & 0xff) << 8) | (rawFlags << 16);
-    u32[keyWord + NW_SRC_WORD] = u32[ip + 3]!;
-    u32[keyWord + NW_DST_WORD] = u32[ip + 4]!;
-    u32[keyWord + TP_WORD] = u32[ip + 5]!;
     this.l3Offset = l3Offset;
     this.l4Offset = l4Offset;
     this.tcpFlags = ((rawFlags & 0x0f) << 8) | (rawFlags >>> 8);
     this.needsMoreLinear = false;
-    return true;
+    return lines;
   }
 
   #parseEthernetFrame(head: number, linearBytes: number, packetBytes: number, key: number): number {
