@@ -6,9 +6,15 @@
 // at least E: such a reader loaded the epoch after the raise, hence after the unpublishing store, hence cannot find
 // what was unpublished. A thread sets OFFLINE before it sleeps, blocks or stops, and loads all roots anew after.
 // A word that each reader bumps by itself would not do: on x86 its store may pass its later loads.
+//
+// Epochs are 32-bit and wrap: at a thousand changes a second after some weeks. They are therefore compared by their
+// difference, and the epoch that would equal OFFLINE is left out.
 import type { Arena } from "./arena.ts";
 import { THREAD_BLOCK_BYTES, threadCount } from "./region-plan.ts";
 import { GLOBAL, OFFLINE, THREAD } from "./thread-block.ts";
+
+/** True when epoch `a` is not before epoch `b`: right while they are less than 2^31 changes apart. */
+const reached = (a: number, b: number): boolean => ((a - b) | 0) >= 0;
 
 /** A reader's side: one instance in the thread that reads. */
 export class EpochReader {
@@ -68,16 +74,31 @@ export class EpochWriter {
     this.#arena.intrinsics.store(this.#words[threadIndex]!, OFFLINE);
   }
 
-  /** Raises the epoch; what was unpublished before the call is safe to free once `safeEpoch()` reaches the result. */
+  /** Raises the epoch; what was unpublished before the call is safe to free once `isSafe(result)`. */
   advance(): number {
-    return Atomics.add(this.#arena.i32, this.#global >>> 2, 1) + 1;
+    const { i32 } = this.#arena;
+    const index = this.#global >>> 2;
+    for (;;) {
+      const old = Atomics.load(i32, index);
+      const next = ((old + 1) | 0) === OFFLINE ? (OFFLINE + 1) | 0 : (old + 1) | 0;
+      if (Atomics.compareExchange(i32, index, old, next) === old) return next;
+    }
   }
 
-  /** The smallest epoch that an online thread still stands at. */
+  /** The oldest epoch that an online thread still stands at; the newest when none is online. */
   safeEpoch(): number {
-    let least = OFFLINE;
-    for (const word of this.#words) least = Math.min(least, this.#arena.intrinsics.load(word));
-    return least;
+    // Loaded before the words: a reader that comes online in between stands at this epoch or a later one.
+    let oldest = this.#arena.intrinsics.load(this.#global);
+    for (const word of this.#words) {
+      const epoch = this.#arena.intrinsics.load(word);
+      if (epoch !== OFFLINE && !reached(epoch, oldest)) oldest = epoch;
+    }
+    return oldest;
+  }
+
+  /** True when no reader can still see what was unpublished before `advance()` returned this epoch. */
+  isSafe(epoch: number): boolean {
+    return reached(this.safeEpoch(), epoch);
   }
 
   /** Calls `free` once every reader has left what was unpublished before this call. */
@@ -85,11 +106,11 @@ export class EpochWriter {
     this.#retired.push({ epoch: this.advance(), free });
   }
 
-  /** Frees what is safe by now. Returns how many are left waiting. */
+  /** Frees what is safe by now, oldest first. Returns how many are left waiting. */
   reclaim(): number {
     const safe = this.safeEpoch();
     let done = 0;
-    while (done < this.#retired.length && this.#retired[done]!.epoch <= safe) {
+    while (done < this.#retired.length && reached(safe, this.#retired[done]!.epoch)) {
       this.#retired[done]!.free();
       done += 1;
     }
@@ -97,15 +118,18 @@ export class EpochWriter {
     return this.#retired.length;
   }
 
-  /** Epoch of the oldest thing that waits, 0 when nothing does: a stuck reader shows here. */
-  oldestRetiredEpoch(): number {
-    return this.#retired[0]?.epoch ?? 0;
+  /** Things that wait to be freed. */
+  get retiredCount(): number {
+    return this.#retired.length;
   }
 
-  /** Thread indices that hold the oldest retired thing back. */
+  /** Thread indices that hold the oldest retired thing back: a stuck reader shows here. */
   laggards(): number[] {
-    const oldest = this.oldestRetiredEpoch();
-    if (oldest === 0) return [];
-    return this.#words.flatMap((word, index) => (this.#arena.intrinsics.load(word) < oldest ? [index] : []));
+    const oldest = this.#retired[0];
+    if (oldest === undefined) return [];
+    return this.#words.flatMap((word, index) => {
+      const epoch = this.#arena.intrinsics.load(word);
+      return epoch !== OFFLINE && !reached(epoch, oldest.epoch) ? [index] : [];
+    });
   }
 }

@@ -58,6 +58,8 @@ export const PORT_COUNTER_BYTES = 128;
 export const FLOW_RECORD_BYTES = 128;
 export const FLOW_STATS_BYTES = 32;
 export const SUBTABLE_BYTES = 4096;
+/** Hits and probes of one subtable by one thread (table/layout.ts). */
+export const SUBTABLE_HITS_BYTES = 16;
 export const REINJECT_RING_ENTRIES = 8192;
 export const HANDOFF_RING_ENTRIES = 4096;
 
@@ -69,9 +71,12 @@ export const threadCount = (sizes: ArenaSizes): number => sizes.workerCount + 2;
 const alignUp = (value: number, alignment: number): number => Math.ceil(value / alignment) * alignment;
 const powerOfTwoAtLeast = (value: number): number => 2 ** Math.ceil(Math.log2(value));
 
-/** Bytes of the heap of bucket arrays: every flow in a table a quarter full, doubled for a rebuild in progress. */
+/**
+ * Bytes of the heap of bucket arrays, a power of two as its allocator wants: every flow in an array a quarter full,
+ * the array it grows out of, and as much again for arrays that wait for a grace period. Each mask has a smallest array.
+ */
 const bucketHeapBytes = (sizes: ArenaSizes): number =>
-  powerOfTwoAtLeast(sizes.flowCountMax) * 4 * 4 * 2 + sizes.maskCountMax * 1024;
+  powerOfTwoAtLeast(sizes.flowCountMax * 4 * 4 * 4 + sizes.maskCountMax * 512);
 
 const ringBytes = (entries: number, wordsPerEntry: number): number =>
   3 * LINE_PAIR_BYTES + entries * wordsPerEntry * 4;
@@ -99,22 +104,30 @@ function regionRows(sizes: ArenaSizes): readonly [name: string, bytes: number, w
       "worker",
     ],
     ["kernelRings", sizes.kernelRingBytes, "shared"],
-    ["tableRoot", PAGE_BYTES * 16, "handler"],
+    ["tableRoot", PAGE_BYTES + 2 * alignUp(sizes.maskCountMax * 4, PAGE_BYTES), "handler"],
     ["subtables", sizes.maskCountMax * SUBTABLE_BYTES, "handler"],
-    ["subtableHits", threads * sizes.maskCountMax * 8, "worker"],
+    ["subtableHits", threads * sizes.maskCountMax * SUBTABLE_HITS_BYTES, "worker"],
     ["buckets", bucketHeapBytes(sizes), "handler"],
     ["ufidIndex", powerOfTwoAtLeast(sizes.flowCountMax) * 2 * 4, "handler"],
-    ["flows", sizes.flowCountMax * FLOW_RECORD_BYTES, "handler"],
-    ["flowKeys", Math.max(1 << 20, sizes.flowCountMax * 64), "handler"],
-    ["actions", Math.max(4 << 20, sizes.flowCountMax * 64), "handler"],
-    ["flowStats", threads * sizes.flowCountMax * FLOW_STATS_BYTES, "worker"],
+    // Flow numbers start at 1; number 0 means "none" and keeps its place empty.
+    ["flows", (sizes.flowCountMax + 1) * FLOW_RECORD_BYTES, "handler"],
+    ["flowKeys", powerOfTwoAtLeast(Math.max(1 << 20, sizes.flowCountMax * 64)), "handler"],
+    ["actions", powerOfTwoAtLeast(Math.max(4 << 20, sizes.flowCountMax * 64)), "handler"],
+    ["flowStats", threads * (sizes.flowCountMax + 1) * FLOW_STATS_BYTES, "worker"],
     ["frameMeta", sizes.frameCount * FRAME_META_BYTES, "owner"],
     ["frames", sizes.frameCount * sizes.frameBytes, "owner"],
   ];
 }
 
 /** Regions that hot code walks at random start on a huge page, the others on a page. */
-const HUGE_ALIGNED: ReadonlySet<string> = new Set(["buckets", "flows", "flowStats", "frames"]);
+const HUGE_ALIGNED: ReadonlySet<string> = new Set([
+  "buckets",
+  "flows",
+  "flowKeys",
+  "actions",
+  "flowStats",
+  "frames",
+]);
 
 export interface RegionPlan {
   readonly sizes: ArenaSizes;
@@ -161,7 +174,8 @@ function checkSizes(sizes: ArenaSizes): void {
     ["workers", sizes.workerCount, 0, 64],
     ["memory.frames", sizes.frameCount, 64, 1 << 22],
     ["memory.flows", sizes.flowCountMax, 1, (1 << 24) - 2],
-    ["memory.masks", sizes.maskCountMax, 1, 65535],
+    // A packet may probe every mask, and the writer sorts them within a millisecond.
+    ["memory.masks", sizes.maskCountMax, 1, 4096],
     ["memory.ports", sizes.portCountMax, 1, 65535],
     ["memory.kernel-ring-bytes", sizes.kernelRingBytes, 0, 1 << 30],
     ["memory.upcall-ring-bytes", sizes.upcallRingBytes, 1 << 17, 1 << 26],

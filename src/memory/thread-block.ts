@@ -47,7 +47,7 @@ export const THREAD = {
   histograms: 384 + 128 * 8,
 } as const;
 
-/** A thread that may hold no reference to anything that RCU protects. Larger than every epoch. */
+/** A thread that holds no reference to anything that RCU protects. No epoch has this value. */
 export const OFFLINE = 0x7fffffff;
 
 export const THREAD_STATE = { stopped: 0, starting: 1, running: 2, draining: 3, failed: 4 } as const;
