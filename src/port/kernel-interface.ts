@@ -77,6 +77,12 @@ export class KernelInterface {
     return this.#link;
   }
 
+  /** Asks the kernel for the link's state now; what events told so far may be older. */
+  refresh(): void {
+    const now = this.#native.linkByName(this.#linkFd, this.name);
+    this.#link = now?.ifindex === this.ifindex ? now : undefined;
+  }
+
   status(moreNotes: readonly string[] = []): PortStatus {
     const link = this.#link;
     if (link === undefined) return { up: false, mtu: 0, notes: [`interface ${this.#where()} is gone`] };
