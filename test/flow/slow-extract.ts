@@ -88,7 +88,7 @@ function typeOrLength(slice: Slice, key: SlowKey): void {
 function byType(type: number, slice: Slice, key: SlowKey): void {
   key.fields.set("eth_type", u16(type));
   if (type === 0x8847 || type === 0x8848) {
-    key.l3 = labels(slice, 0, key).at;
+    key.l3 = labels(slice, key).at;
     return;
   }
   key.l3 = slice.at;
@@ -102,13 +102,18 @@ function byType(type: number, slice: Slice, key: SlowKey): void {
   parsers[type]?.(slice, key);
 }
 
-/** Returns what lies behind the stack. */
-function labels(slice: Slice, depth: number, key: SlowKey): Slice {
-  if (slice.bytes.length < 4) return slice;
-  const slot = (["mpls_lse0", "mpls_lse1", "mpls_lse2"] as const)[depth];
-  if (slot !== undefined) key.fields.set(slot, slice.bytes.slice(0, 4));
-  const rest = after(slice, 4);
-  return slice.bytes[2]! % 2 === 1 ? rest : labels(rest, depth + 1, key);
+/** Returns what lies behind the stack. A loop: a frame of zeros is a stack of thousands. */
+function labels(stack: Slice, key: SlowKey): Slice {
+  const slots = ["mpls_lse0", "mpls_lse1", "mpls_lse2"] as const;
+  let slice = stack;
+  for (let depth = 0; slice.bytes.length >= 4; depth++) {
+    const slot = slots[depth];
+    if (slot !== undefined) key.fields.set(slot, slice.bytes.slice(0, 4));
+    const isBottom = slice.bytes[2]! % 2 === 1;
+    slice = after(slice, 4);
+    if (isBottom) break;
+  }
+  return slice;
 }
 
 function ipv4(slice: Slice, key: SlowKey): void {
@@ -146,7 +151,7 @@ function ipv6(slice: Slice, key: SlowKey): void {
   if (payload.bytes.length - payloadBytes > 65535) throw new CutOff();
   key.fields.set("ipv6_src", slice.bytes.slice(8, 24));
   key.fields.set("ipv6_dst", slice.bytes.slice(24, 40));
-  const found = extensions(first(payload, payloadBytes), header.getUint8(6), 0);
+  const found = extensions(first(payload, payloadBytes), header.getUint8(6));
   const word = header.getUint32(0);
   key.fields.set("ipv6_label", Uint8Array.of(0, (word >> 16) & 15, word >> 8, word));
   internet(key, found.frag, found.proto, (word >> 20) & 255, header.getUint8(7));
@@ -155,16 +160,18 @@ function ipv6(slice: Slice, key: SlowKey): void {
 }
 
 /** What is left behind the extension headers that are understood; throws when one is cut off. */
-function extensions(slice: Slice, proto: number, frag: number): { rest: Slice; proto: number; frag: number } {
-  if (![0, 43, 44, 51, 60].includes(proto)) return { rest: slice, proto, frag };
-  need(slice, 8);
-  const [next, units] = [slice.bytes[0]!, slice.bytes[1]!];
-  if (proto === 51) return extensions(after(slice, (units + 2) * 4), next, frag);
-  if (proto !== 44) return extensions(after(slice, (units + 1) * 8), next, frag);
-  const word = view(slice).getUint16(2);
-  const rest = after(slice, 8);
-  if (word >= 8) return { rest, proto: 44, frag: 2 };
-  return extensions(rest, next, word === 0 ? frag : 1);
+function extensions(headers: Slice, firstProto: number): { rest: Slice; proto: number; frag: number } {
+  let [slice, proto, frag] = [headers, firstProto, 0];
+  while ([0, 43, 44, 51, 60].includes(proto)) {
+    need(slice, 8);
+    const [next, units] = [slice.bytes[0]!, slice.bytes[1]!];
+    const fragment = view(slice).getUint16(2);
+    slice = after(slice, { 44: 8, 51: (units + 2) * 4 }[proto] ?? (units + 1) * 8);
+    if (proto === 44 && fragment >= 8) return { rest: slice, proto, frag: 2 };
+    if (proto === 44 && fragment > 0) frag = 1;
+    proto = next;
+  }
+  return { rest: slice, proto, frag };
 }
 
 function transport(proto: number, slice: Slice, key: SlowKey): void {
