@@ -133,13 +133,11 @@ async function addInterface(view: SwitchView, text: string): Promise<OpenPort> {
 function showDatapath(view: SwitchView, flowCount: number, withStatistics: boolean) {
   const { counters, drops } = readTotals(view.arena);
   const lost = drops.upcall_lost + drops.upcall_share;
-  const ports = view.ports
-    .list()
-    .map((port) => ({
-      port,
-      counters: readPortCounters(view.arena, port.slot),
-      status: view.ports.status(port),
-    }));
+  const ports = view.ports.list().map((port) => ({
+    port,
+    counters: readPortCounters(view.arena, port.slot),
+    status: view.ports.status(port),
+  }));
   const lines = [
     `${view.datapath}:`,
     `  lookups: hit:${counters.lookup_hit} missed:${counters.lookup_miss} lost:${lost}`,
