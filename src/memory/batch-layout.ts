@@ -24,14 +24,16 @@ export const BATCH = {
   dirtyLines: 1792,
   /** TCP flags of the packet (low 12 bits). */
   tcpFlags: 2048,
-  /** Free for one stage's own use. */
-  scratch: 2304,
+  /** Reference of the actions to be carried out (table/action-store.ts), 0 when there are none yet. */
+  actions: 2304,
   /** BATCH_SIZE key slots of 640 bytes, each on a line of its own. */
   keys: 2560,
   /** One more key slot, for re-extraction and masks. */
   spareKey: 2560 + 64 * 640,
   /** A packet gathered from several frames, when headers do not all lie in the first one. */
   linear: 2560 + 65 * 640,
+  /** Misses in flight for each order hash, 4096 16-bit counts: they outlive a worker (datapath/upcall-record.ts). */
+  inFlight: 2560 + 65 * 640 + 10240,
 } as const;
 
 /** A gathered packet: 9,022 bytes and what actions push before it, rounded up. */

@@ -1,0 +1,37 @@
+// The batch interface: what a poll loop drives and a datapath implements, the reference in TypeScript and the compiled
+// one alike. Both work on the thread's batch in the arena (memory/batch-layout.ts) and hand every packet on.
+//
+// Ownership. The first `count` entries of the `frame` column are packets that the engine takes over. When a call
+// returns, all of them have been handed to the sinks, and their entries are NO_FRAME.
+import type { OutputSink } from "../action/output-sink.ts";
+
+export interface Engine {
+  /** Packets just received on `portNo`, 1 to BATCH_SIZE of them. */
+  process(count: number, portNo: number): void;
+  /**
+   * Packets that came back from the handler, received on `portNo` at the time. Their `actions` column holds what to
+   * do when no flow matches, 0 for another upcall. None of them goes up behind a miss of its own conversation.
+   */
+  processReinjected(count: number, portNo: number): void;
+  /** Packets that came back with their `actions` column to be carried out, received on `portNo` at the time. */
+  execute(count: number, portNo: number): void;
+}
+
+/**
+ * Where an engine sends packets that it cannot decide on. A packet in a batch slot is described by the slot's columns
+ * and key. Hot: one call for each such packet, which belongs to the sink from then on.
+ */
+export interface MissSink {
+  /** Misses in flight of this thread: while it is 0, no packet has to wait behind one. */
+  readonly orderedCount: number;
+  /** Whether a packet of this order hash has to go up behind a miss. */
+  isBehindMiss(orderHash: number): boolean;
+  miss(slot: number, frame: number): void;
+  follow(slot: number, frame: number): void;
+}
+
+/** Everything that leaves an engine goes here. */
+export interface EngineSinks {
+  readonly output: OutputSink;
+  readonly misses: MissSink;
+}
