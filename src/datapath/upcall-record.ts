@@ -1,84 +1,213 @@
-// What travels between a worker and the handler: upcall records up, reinject entries down. Offsets and words are the
-// same for both sides.
+// Upcalls as they stand in a worker's record ring: layout, and the worker's side (handler's side: upcall-reader.ts).
 //
-// Order. A worker counts, for each of ORDER_SLOTS order hashes, the misses in flight, and sends what hits meanwhile up
-// behind them (`follow`). The handler therefore returns EVERY record through the worker's reinject ring, in the order
-// in which it took them from that worker: with the packet, or without one (REINJECT.done) when it kept, dropped or
-// consumed it. The entry repeats the record's `order` word and `portNo` as they were, whatever the record's type: the
-// worker takes them off its counts. At most REINJECT_RING_ENTRIES records are in flight, so the ring never overflows.
+// A record, offsets from its start (a multiple of eight):
 //
-// Ownership. The packet of a record is the handler's from the moment the record is published, and the worker's again
-// from the moment the entry is. Books: the worker counts `consumed` for each record and `reinjected` for each entry
-// with a packet. A handler that drops a packet counts `reinjected` and the drop's reason itself.
-import { KEY_BYTES } from "../flow/fields.ts";
+//   offset  size  field
+//        0    u32  type            UPCALL.miss, .action or .follow
+//        4    u32  frame           first frame of the packet; the packet belongs to the handler from now on
+//        8    u32  portNo          the port it was received on
+//       12    u32  orderHash       orders it behind misses of its conversation
+//       16    u32  charge          units of the port's share that the record takes until it is answered
+//       20    u32  packetBytes     bytes of the packet, before trunc cut it (action)
+//       24    u32  keyLines        lines of the key behind the header, bit n for line n; the others are zero
+//       28    u32  attributeBytes  of the userspace() action's nested attributes (action)
+//       32    u32  actionsBytes    of the flow's actions, 0 unless the userspace() asked for them (action)
+//       36    u32  spare
+//       40    f64  millis          the worker's clock when it was sent: upcall latency starts here
+//       48         spare to 64
+//       64         key lines, in order; then the attributes, then the actions, each padded to eight bytes
+//
+// A follower carries no key: the miss of its conversation, which stands before it, brought one.
+//
+// Every record is answered by exactly one entry of the worker's reinject ring, records of one ring in their order
+// (reinject-entry.ts). Until then its charge counts against its port: shares are fair in ring space and in answers.
+//
+// Per record: stores into the ring and one copy for each key line. Nothing is allocated. Memory: upcallRings (own).
+import { KEY_LINE_BYTES } from "../flow/fields.ts";
+import type { Arena } from "../memory/arena.ts";
+import { PAGE_BYTES, REINJECT_RING_ENTRIES } from "../memory/region-plan.ts";
+import { RecordProducer, recordRingBytes } from "../ring/record-ring.ts";
 
-/** Why a packet goes up. */
-export const UPCALL = {
-  /** No flow matched. */
-  miss: 1,
-  /** A userspace() action. */
-  action: 2,
-  /** It hit a flow, but a miss of its own conversation is in flight: it comes back behind that. */
-  follow: 3,
-} as const;
+export const UPCALL = { miss: 1, action: 2, follow: 3 } as const;
 
-/** Words of a record, indices from its start (a multiple of eight bytes). */
-export const UPCALL_WORD = {
+/** Byte offsets of a record's fields. */
+export const UPCALL_RECORD = {
   type: 0,
-  /** The packet's first frame. */
-  frame: 1,
-  /** Where the packet came in. */
-  portNo: 2,
-  /** To be repeated in the reinject entry. */
-  order: 3,
-  /** Of a userspace action, else 0. */
-  pid: 4,
-  /** Bytes of the packet before trunc; what the frame holds may be less. */
-  packetBytes: 5,
-  userdataBytes: 6,
-  /** Bytes of the flow's action list, which a userspace action may ask for; 0 when it did not. */
-  actionsBytes: 7,
-  /** Of a userspace action with an egress tunnel port, else NO_TUNNEL_PORT. */
-  tunnelPortNo: 8,
-  /** Key lines that are not zero, bit n for line n. */
-  dirtyLines: 9,
+  frame: 4,
+  portNo: 8,
+  orderHash: 12,
+  charge: 16,
+  packetBytes: 20,
+  keyLines: 24,
+  attributeBytes: 28,
+  actionsBytes: 32,
+  millis: 40,
+  body: 64,
 } as const;
 
-export const NO_TUNNEL_PORT = 0xffffffff;
+/** Shares are counted in lines; the ring's own header of eight bytes is part of a record's charge. */
+const CHARGE_BYTES = 64;
+const RING_RECORD_HEADER_BYTES = 8;
+/** The charge of a follower, the shortest record. */
+const CHARGE_MIN = chargeOf(UPCALL_RECORD.body);
+/** What the wrap of a record ring may leave unused: the longest miss. */
+const WRAP_LOSS_BYTES = 1024;
 
-/** The packet's key as it was extracted, KEY_BYTES. */
-export const UPCALL_KEY_AT = 64;
-/** Userdata, then, at the next multiple of four, the flow's actions. */
-export const UPCALL_TAIL_AT = UPCALL_KEY_AT + KEY_BYTES;
+function chargeOf(recordBytes: number): number {
+  return Math.ceil((recordBytes + RING_RECORD_HEADER_BYTES) / CHARGE_BYTES);
+}
 
-/** Bytes of a record without userdata and actions. */
-export const UPCALL_BYTES = UPCALL_TAIL_AT;
+/** Arena offset of a worker's record ring. */
+export function upcallRingOffset(arena: Arena, worker: number): number {
+  const stride = Math.ceil(recordRingBytes(arena.plan.sizes.upcallRingBytes) / PAGE_BYTES) * PAGE_BYTES;
+  return arena.region("upcallRings").offset + worker * stride;
+}
 
-/** Where the flow's actions start behind a record's start. */
-export const upcallActionsAt = (userdataBytes: number): number => UPCALL_TAIL_AT + ((userdataBytes + 3) & ~3);
+/**
+ * Charge that all records of one worker may hold together. Within it neither the record ring (but for actions with
+ * long userdata) nor the reinject ring, which answers the shortest records one by one, can be full.
+ */
+export function upcallChargeMax(arena: Arena): number {
+  const ringCharge = Math.floor((arena.plan.sizes.upcallRingBytes - WRAP_LOSS_BYTES) / CHARGE_BYTES);
+  return Math.min(ringCharge, REINJECT_RING_ENTRIES * CHARGE_MIN);
+}
 
-/** Order hashes that are told apart. */
-export const ORDER_SLOTS = 4096;
-/** Bits of an `order` word: the slot, and whether the record counts there (misses and follows do). */
-export const ORDER_SLOT_MASK = ORDER_SLOTS - 1;
-export const ORDER_COUNTED = 0x8000;
+const pad8 = (bytes: number): number => (bytes + 7) & ~7;
 
-/** Words of a reinject ring's entry. */
-export const REINJECT_WORDS = 4;
-export const REINJECT_WORD = { frame: 0, order: 1, actions: 2, portNo: 3 } as const;
+function bitCount(bits: number): number {
+  let count = 0;
+  for (; bits !== 0; bits &= bits - 1) count += 1;
+  return count;
+}
 
-/** What becomes of a returned packet, in bits 16 and up of the entry's `order` word. */
-export const REINJECT_KIND_SHIFT = 16;
-export const REINJECT = {
-  /** There is no packet any more. `frame` is not read. */
-  done: 0,
+/** A worker's side. Every method stages; publish() makes visible, once a burst. */
+export class UpcallWriter {
+  /** Charge of the record staged last: what the caller adds to the port's share. */
+  charge = 0;
+
+  readonly #arena: Arena;
+  readonly #u32: Uint32Array;
+  readonly #f64: Float64Array;
+  readonly #ring: RecordProducer;
+
+  constructor(arena: Arena, worker: number) {
+    this.#arena = arena;
+    this.#u32 = arena.u32;
+    this.#f64 = arena.f64;
+    this.#ring = new RecordProducer(arena, upcallRingOffset(arena, worker), arena.plan.sizes.upcallRingBytes);
+  }
+
+  /** Charge that a miss with these key lines would take. */
+  missCharge(keyLines: number): number {
+    return chargeOf(UPCALL_RECORD.body + bitCount(keyLines) * KEY_LINE_BYTES);
+  }
+
+  get followCharge(): number {
+    return CHARGE_MIN;
+  }
+
+  actionCharge(keyLines: number, attributeBytes: number, actionsBytes: number): number {
+    return chargeOf(
+      UPCALL_RECORD.body + bitCount(keyLines) * KEY_LINE_BYTES + pad8(attributeBytes) + pad8(actionsBytes),
+    );
+  }
+
   /**
-   * Looked up again as if just received on `portNo`. When that misses too, the actions that came with it are carried
-   * out; without any it goes up once more.
+   * A packet that hit no flow. False, and nothing staged, when the ring is full: the packet stays the caller's.
+   * @param key arena offset of its key; `keyLines` the lines that are not zero (BATCH.dirtyLines)
    */
-  lookup: 1,
-  /** The actions that came with it are carried out, no look-up: a decision that was not installed. */
-  execute: 2,
-} as const;
-// `actions` is a reference as flows have it (table/action-store.ts), 0 for none. The handler keeps the list alive until
-// a grace period after the worker took the entry.
+  miss(
+    frame: number,
+    portNo: number,
+    orderHash: number,
+    packetBytes: number,
+    key: number,
+    keyLines: number,
+    millis: number,
+  ): boolean {
+    const bytes = UPCALL_RECORD.body + bitCount(keyLines) * KEY_LINE_BYTES;
+    const at = this.#stage(UPCALL.miss, bytes, frame, portNo, orderHash, packetBytes, millis);
+    if (at === 0) return false;
+    this.#u32[(at + UPCALL_RECORD.keyLines) >>> 2] = keyLines;
+    this.#copyKey(at + UPCALL_RECORD.body, key, keyLines);
+    return true;
+  }
+
+  /** A packet of a conversation whose miss is in flight. */
+  follow(frame: number, portNo: number, orderHash: number, packetBytes: number, millis: number): boolean {
+    return (
+      this.#stage(UPCALL.follow, UPCALL_RECORD.body, frame, portNo, orderHash, packetBytes, millis) !== 0
+    );
+  }
+
+  /**
+   * A packet of a userspace() action.
+   * @param attributes arena offset of the action's nested attributes
+   * @param actions arena offset of the flow's actions; `actionsBytes` 0 unless the action asks for them
+   */
+  action(
+    frame: number,
+    portNo: number,
+    orderHash: number,
+    packetBytes: number,
+    key: number,
+    keyLines: number,
+    millis: number,
+    attributes: number,
+    attributeBytes: number,
+    actions: number,
+    actionsBytes: number,
+  ): boolean {
+    const keyBytes = bitCount(keyLines) * KEY_LINE_BYTES;
+    const bytes = UPCALL_RECORD.body + keyBytes + pad8(attributeBytes) + pad8(actionsBytes);
+    const at = this.#stage(UPCALL.action, bytes, frame, portNo, orderHash, packetBytes, millis);
+    if (at === 0) return false;
+    this.#u32[(at + UPCALL_RECORD.keyLines) >>> 2] = keyLines;
+    this.#u32[(at + UPCALL_RECORD.attributeBytes) >>> 2] = attributeBytes;
+    this.#u32[(at + UPCALL_RECORD.actionsBytes) >>> 2] = actionsBytes;
+    const body = at + UPCALL_RECORD.body;
+    this.#copyKey(body, key, keyLines);
+    this.#arena.intrinsics.copy(body + keyBytes, attributes, attributeBytes);
+    this.#arena.intrinsics.copy(body + keyBytes + pad8(attributeBytes), actions, actionsBytes);
+    return true;
+  }
+
+  /** Makes all staged records visible. True when there were any: then the doorbell has to be looked at. */
+  publish(): boolean {
+    return this.#ring.publish();
+  }
+
+  #stage(
+    type: number,
+    bytes: number,
+    frame: number,
+    portNo: number,
+    orderHash: number,
+    packetBytes: number,
+    millis: number,
+  ): number {
+    const at = this.#ring.reserve(bytes);
+    if (at === 0) return 0;
+    const word = at >>> 2;
+    this.charge = chargeOf(bytes);
+    this.#u32[word + UPCALL_RECORD.type / 4] = type;
+    this.#u32[word + UPCALL_RECORD.frame / 4] = frame;
+    this.#u32[word + UPCALL_RECORD.portNo / 4] = portNo;
+    this.#u32[word + UPCALL_RECORD.orderHash / 4] = orderHash;
+    this.#u32[word + UPCALL_RECORD.charge / 4] = this.charge;
+    this.#u32[word + UPCALL_RECORD.packetBytes / 4] = packetBytes;
+    this.#u32[word + UPCALL_RECORD.keyLines / 4] = 0;
+    this.#u32[word + UPCALL_RECORD.attributeBytes / 4] = 0;
+    this.#u32[word + UPCALL_RECORD.actionsBytes / 4] = 0;
+    this.#f64[(at + UPCALL_RECORD.millis) >>> 3] = millis;
+    return at;
+  }
+
+  #copyKey(target: number, key: number, keyLines: number): void {
+    for (let lines = keyLines, source = key; lines !== 0; lines >>>= 1, source += KEY_LINE_BYTES) {
+      if ((lines & 1) === 0) continue;
+      this.#arena.intrinsics.copy(target, source, KEY_LINE_BYTES);
+      target += KEY_LINE_BYTES;
+    }
+  }
+}
