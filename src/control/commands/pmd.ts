@@ -5,7 +5,7 @@ import { type CounterName, readThreadTotals } from "../../datapath/counters.ts";
 import { handlerThread } from "../../memory/region-plan.ts";
 import { type Command, CommandError } from "../command.ts";
 import { namesDatapath, type SwitchView, type WorkerView } from "../switch-view.ts";
-import { answer, refusal } from "./answer.ts";
+import { answer } from "./answer.ts";
 
 type Counters = Readonly<Record<CounterName, number>>;
 
@@ -13,83 +13,89 @@ type Counters = Readonly<Record<CounterName, number>>;
 const NUMA_ID = 0;
 
 export function pmdCommands(view: SwitchView): Command[] {
-  const baseline = new Baselines(view);
-  const common = { argumentCountMin: 0, argumentCountMax: 3 };
-  return [
-    {
-      name: "dpif-netdev/pmd-stats-show",
-      usage: "[-pmd core] [dp]",
-      summary: "packets, hits and misses of each worker",
-      ...common,
-      run: (args) => {
-        const workers = selectWorkers(view, args);
-        const blocks = [
-          ...workers.map((worker) => ({ title: pmdTitle(worker), index: worker.index, isPmd: true })),
-        ];
-        if (!args.includes("-pmd"))
-          blocks.push({ title: "main thread:", index: handlerThread(view.arena.plan.sizes), isPmd: false });
-        const lines = blocks.flatMap(({ title, index, isPmd }) => [
-          title,
-          ...statsLines(baseline.read(index), isPmd),
-        ]);
-        return answer(
-          lines,
-          blocks.map(({ title, index }) => ({ thread: title.slice(0, -1), ...baseline.read(index) })),
-        );
-      },
+  const baselines = new Baselines(view);
+  return [statsShow(view, baselines), statsClear(view, baselines), perfShow(view, baselines), rxqShow(view)];
+}
+
+/** The thread that OVS calls main: here the handler, which looks up what workers sent it. */
+const mainThread = (view: SwitchView): number => handlerThread(view.arena.plan.sizes);
+
+function statsShow(view: SwitchView, baselines: Baselines): Command {
+  return {
+    name: "dpif-netdev/pmd-stats-show",
+    usage: "[-pmd core] [dp]",
+    summary: "packets, hits and misses of each worker",
+    argumentCountMin: 0,
+    argumentCountMax: 3,
+    run: (args) => {
+      const blocks = selectWorkers(view, args).map((worker) => ({
+        title: pmdTitle(worker),
+        index: worker.index,
+        isPmd: true,
+      }));
+      if (!args.includes("-pmd"))
+        blocks.push({ title: "main thread:", index: mainThread(view), isPmd: false });
+      return answer(
+        blocks.flatMap(({ title, index, isPmd }) => [title, ...statsLines(baselines.read(index), isPmd)]),
+        blocks.map(({ title, index }) => ({ thread: title.slice(0, -1), ...baselines.read(index) })),
+      );
     },
-    {
-      name: "dpif-netdev/pmd-stats-clear",
-      usage: "[-pmd core] [dp]",
-      summary: "counts from zero again, for these commands only",
-      ...common,
-      run: (args) => {
-        for (const worker of selectWorkers(view, args)) baseline.clear(worker.index);
-        if (!args.includes("-pmd")) baseline.clear(handlerThread(view.arena.plan.sizes));
-        return answer("", []);
-      },
+  };
+}
+
+function statsClear(view: SwitchView, baselines: Baselines): Command {
+  return {
+    name: "dpif-netdev/pmd-stats-clear",
+    usage: "[-pmd core] [dp]",
+    summary: "counts from zero again, for these commands only",
+    argumentCountMin: 0,
+    argumentCountMax: 3,
+    run: (args) => {
+      for (const worker of selectWorkers(view, args)) baselines.clear(worker.index);
+      if (!args.includes("-pmd")) baselines.clear(mainThread(view));
+      return answer("", []);
     },
-    {
-      name: "dpif-netdev/pmd-perf-show",
-      usage: "[-nh] [-it iter-history-len] [-ms ms-history-len] [-pmd core] [dp]",
-      summary: "time, iterations, hits and batches of each worker",
-      argumentCountMin: 0,
-      argumentCountMax: 8,
-      run: (args) => {
-        const workers = selectWorkers(view, args);
-        const lines = workers.flatMap((worker) => perfLines(worker, baseline));
-        return answer(
-          lines,
-          workers.map((worker) => ({ ...worker, ...baseline.read(worker.index) })),
-        );
-      },
+  };
+}
+
+function perfShow(view: SwitchView, baselines: Baselines): Command {
+  return {
+    name: "dpif-netdev/pmd-perf-show",
+    usage: "[-nh] [-it iter-history-len] [-ms ms-history-len] [-pmd core] [dp]",
+    summary: "time, iterations, hits and batches of each worker",
+    argumentCountMin: 0,
+    argumentCountMax: 8,
+    run: (args) => {
+      const workers = selectWorkers(view, args);
+      return answer(
+        workers.flatMap((worker) => perfLines(worker, baselines)),
+        workers.map((worker) => ({ ...worker, ...baselines.read(worker.index) })),
+      );
     },
-    {
-      name: "dpif-netdev/pmd-rxq-show",
-      usage: "[-pmd core] [-secs secs] [dp]",
-      summary: "which worker polls which receive queue",
-      argumentCountMin: 0,
-      argumentCountMax: 5,
-      run: (args) => {
-        const workers = selectWorkers(view, args);
-        const lines = [
-          "Displaying last 60 seconds pmd usage %",
-          ...workers.flatMap((worker) => rxqLines(view, worker)),
-        ];
-        return answer(
-          lines,
-          workers.map((worker) => ({
-            ...worker,
-            rxqs: view.ports
-              .rxqs()
-              .flatMap((rxq) =>
-                rxq.worker === worker.index ? [{ port: rxq.port.spec.name, queue: rxq.queue }] : [],
-              ),
-          })),
-        );
-      },
+  };
+}
+
+function rxqShow(view: SwitchView): Command {
+  return {
+    name: "dpif-netdev/pmd-rxq-show",
+    usage: "[-pmd core] [-secs secs] [dp]",
+    summary: "which worker polls which receive queue",
+    argumentCountMin: 0,
+    argumentCountMax: 5,
+    run: (args) => {
+      const workers = selectWorkers(view, args);
+      const rxqsOf = (worker: WorkerView) =>
+        view.ports
+          .rxqs()
+          .flatMap((rxq) =>
+            rxq.worker === worker.index ? [{ port: rxq.port.spec.name, queue: rxq.queue }] : [],
+          );
+      return answer(
+        ["Displaying last 60 seconds pmd usage %", ...workers.flatMap((worker) => rxqLines(view, worker))],
+        workers.map((worker) => ({ ...worker, rxqs: rxqsOf(worker) })),
+      );
     },
-  ];
+  };
 }
 
 /** Reads `-pmd CORE` and a datapath name out of the arguments. */
@@ -181,9 +187,9 @@ function statsLines(counters: Counters, isPmd: boolean): string[] {
 const column = (value: number): string => String(value).padStart(12);
 const percent = (part: number, whole: number): string => (ratio(part, whole) * 100).toFixed(1).padStart(5);
 
-function perfLines(worker: WorkerView, baseline: Baselines): string[] {
-  const counters = baseline.read(worker.index);
-  const seconds = baseline.seconds(worker.index);
+function perfLines(worker: WorkerView, baselines: Baselines): string[] {
+  const counters = baselines.read(worker.index);
+  const seconds = baselines.seconds(worker.index);
   const {
     nanos_busy: busy,
     nanos_idle: idle,
@@ -256,7 +262,3 @@ function rxqLines(view: SwitchView, worker: WorkerView): string[] {
     "  overhead: NOT AVAIL",
   ];
 }
-
-/** For commands outside this file that take `-pmd`. */
-export const unknownDatapath = (name: string): CommandError =>
-  refusal(`opening datapath ${name} failed`, "EAFNOSUPPORT");
