@@ -135,12 +135,21 @@ export function structToKey(attr: number, payload: Uint8Array, key: Uint8Array, 
   }
 }
 
-/** The payload of a struct, from the key. Padding and the bytes that the key does not have are zero. */
-export function structFromKey(attr: number, payloadBytes: number, key: Uint8Array): Uint8Array {
+/**
+ * The payload of a struct, from the key. Padding is zero, and so are bytes that the key does not have (the high byte
+ * of an ARP opcode), but for a mask that is exact in those it has.
+ */
+export function structFromKey(
+  attr: number,
+  payloadBytes: number,
+  key: Uint8Array,
+  isMask: boolean,
+): Uint8Array {
   const payload = new Uint8Array(payloadBytes);
   for (const { at, bytes, field, fieldAt } of STRUCT_MEMBERS.get(attr)!) {
     const { offset, bytes: width } = fieldOf(field);
-    if (fieldAt !== undefined) payload.set(key.subarray(offset + fieldAt, offset + fieldAt + bytes), at);
+    if (isMask && bytes > width && key[offset] === 0xff) payload.fill(0xff, at, at + bytes);
+    else if (fieldAt !== undefined) payload.set(key.subarray(offset + fieldAt, offset + fieldAt + bytes), at);
     else if (bytes >= width) payload.set(key.subarray(offset, offset + width), at + bytes - width);
     else payload.set(key.subarray(offset + width - bytes, offset + width), at);
   }
