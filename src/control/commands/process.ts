@@ -1,16 +1,12 @@
 // version, list-commands, exit, vlog/list, vlog/set, coverage/show: the daemon itself.
-import { readFileSync } from "node:fs";
 import { COUNTERS, type CounterName, readTotals } from "../../datapath/counters.ts";
 import { DROP_REASONS } from "../../datapath/drop-reason.ts";
 import type { Arena } from "../../memory/arena.ts";
 import { type Command, CommandError, type CommandRegistry, UNLIMITED } from "../command.ts";
 import { LOG_MODULES, type Log, type LogModule, VLOG_LEVELS, type VlogLevel } from "../log.ts";
+import { VERSION } from "../version.ts";
 import { answer } from "./answer.ts";
 
-const packageJson: unknown = JSON.parse(
-  readFileSync(new URL("../../../../package.json", import.meta.url), "utf8"),
-);
-export const VERSION: string = (packageJson as { version: string }).version;
 
 export function processCommands(registry: CommandRegistry, log: Log, exit: () => void): Command[] {
   return [
