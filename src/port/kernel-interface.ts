@@ -5,7 +5,7 @@ import { type Link, type Native, native } from "../native.ts";
 import type { PortStatus } from "./port.ts";
 
 /** The namespace that the process itself is in. */
-export const OWN_NETNS = -1;
+export const OWN_NETNS = 0;
 
 export interface InterfaceOptions {
   readonly port: string;

@@ -3,7 +3,7 @@
 import t from "tap";
 import { native, SEGMENT_CONTINUES, TAP_PACKET_BYTES } from "../../src/native.ts";
 import { Lab, labUnavailable } from "../support/netns.ts";
-import { Peer, TestArena, testFrame } from "./frames.ts";
+import { Peer, TestArena, testFrame } from "../support/peer.ts";
 
 const skip = labUnavailable() ?? false;
 const hex = (frames: readonly Uint8Array[]): string[] =>

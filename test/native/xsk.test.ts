@@ -13,7 +13,7 @@ import {
   type XskRingWords,
 } from "../../src/native.ts";
 import { Lab, labUnavailable, type VethEnd } from "../support/netns.ts";
-import { Peer, TestArena, testFrame } from "./frames.ts";
+import { Peer, TestArena, testFrame } from "../support/peer.ts";
 
 const skip = labUnavailable() ?? false;
 const CHUNK_BYTES = 2048;

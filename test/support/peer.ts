@@ -1,7 +1,7 @@
 // What the socket tests share: a small arena, and a peer that sends and receives whole frames on an
 // interface.
 import { native } from "../../src/native.ts";
-import type { VethEnd } from "../support/netns.ts";
+import type { VethEnd } from "./netns.ts";
 
 const ARENA_BYTES = 32 << 20;
 const WASM_PAGE_BYTES = 65536;
