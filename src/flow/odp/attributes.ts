@@ -131,7 +131,7 @@ export const TUNNEL_ATTR_ROWS: readonly AttributeRow[] = [
   { name: "gtpu", payload: "variable" },
 ];
 
-/** Layers of ENCAP that OVS's attribute parser goes into; two VLAN tags need two. */
-export const ENCAP_DEPTH_MAX = 3;
-/** Label stack entries that a key holds; longer stacks are cut by extraction. */
+/** How deep encap() may nest in text: OVS's MAX_ODP_NESTED, far above what a key can hold. */
+export const TEXT_DEPTH_MAX = 32;
+/** Label stack entries that a key holds; extraction does not look at deeper ones. */
 export const MPLS_LABELS_MAX = 3;

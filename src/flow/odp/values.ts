@@ -26,7 +26,8 @@ export interface ScanRules {
 }
 
 /** As C's %#x: 0 has no prefix. */
-export const hexadecimal = (value: number | bigint): string => (value == 0 ? "0" : `0x${value.toString(16)}`);
+export const hexadecimal = (value: number | bigint): string =>
+  Number(value) === 0 ? "0" : `0x${value.toString(16)}`;
 
 export const ones = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(0xff);
 export const isAll = (bytes: Uint8Array, value: number): boolean => bytes.every((byte) => byte === value);
