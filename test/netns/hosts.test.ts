@@ -1,0 +1,77 @@
+// Two hosts behind the learning switch, over each port type that has a host: IPv4 and IPv6 ping, and 100 MB of TCP
+// whose digest, checksums and path are checked.
+import { once } from "node:events";
+import { resolve } from "node:path";
+import t from "tap";
+import { labUnavailable } from "../support/netns.ts";
+import { type Host, type HostedPortType, SwitchRig } from "./switch-rig.ts";
+
+const TRANSFER = resolve(import.meta.dirname, "tcp-transfer.js");
+const TRANSFER_BYTES = 100_000_000;
+const TCP_PORT = 9000;
+const MSS_MAX = 1460;
+
+interface Digest {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+for (const type of ["afxdp", "af_packet", "tap"] as const satisfies readonly HostedPortType[]) {
+  t.test(`two hosts over ${type}`, { skip: labUnavailable() ?? false }, async (t) => {
+    const rig = new SwitchRig(t);
+    const left = rig.addHost(type);
+    const right = rig.addHost(type);
+    await rig.start();
+
+    const ping = rig.lab.run(left.namespace, "ping", "-c", "5", "-i", "0.2", "-W", "5", "10.8.0.2");
+    t.match(ping, /5 packets transmitted, 5 received/, "every IPv4 ping is answered, the first packet too");
+    const ping6 = rig.lab.run(left.namespace, "ping", "-6", "-c", "5", "-i", "0.2", "-W", "5", "fd00:8::2");
+    t.match(ping6, /5 packets transmitted, 5 received/, "every IPv6 ping is answered");
+
+    const before = await rig.statistics(left);
+    const { sent, received } = await transfer(rig, left, right);
+    t.equal(received.bytes, TRANSFER_BYTES, "all bytes arrive");
+    t.equal(received.sha256, sent.sha256, "they are the bytes that were sent");
+    const after = await rig.statistics(left);
+    t.ok(after.rx_packets - before.rx_packets >= TRANSFER_BYTES / MSS_MAX, "through the switch's ports");
+    for (const host of [left, right]) {
+      const snmp = rig.lab.run(host.namespace, "cat", "/proc/net/snmp");
+      t.equal(tcpCounter(snmp, "InCsumErrors"), 0, `no wrong checksum arrives at ${host.port}`);
+    }
+    const { balance } = await rig.callJson<{ balance: number }>("millrace/drops-show");
+    t.equal(balance, 0, "the books balance");
+    t.equal(await rig.stop(), 0, "the switch ends with code 0");
+  });
+}
+
+async function transfer(rig: SwitchRig, from: Host, to: Host): Promise<{ sent: Digest; received: Digest }> {
+  const node = process.execPath;
+  const server = rig.lab.spawn(to.namespace, node, [TRANSFER, "server", "0.0.0.0", `${TCP_PORT}`], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  server.stdout!.on("data", (chunk: Buffer) => (output += chunk));
+  await rig.until("the server listens", async () => output.includes("listening"));
+  const serverEnd = once(server, "exit");
+  const client = rig.lab.spawn(
+    from.namespace,
+    node,
+    [TRANSFER, "client", `10.8.0.${to.portNo}`, `${TCP_PORT}`, `${TRANSFER_BYTES}`],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+  let sent = "";
+  client.stdout!.on("data", (chunk: Buffer) => (sent += chunk));
+  await Promise.all([once(client, "exit"), serverEnd]);
+  return { sent: JSON.parse(sent) as Digest, received: JSON.parse(output.split("\n")[1]!) as Digest };
+}
+
+/** A counter of the Tcp lines of /proc/net/snmp: names on the first, values on the second. */
+function tcpCounter(snmp: string, name: string): number {
+  const [names, values] = snmp
+    .split("\n")
+    .filter((line) => line.startsWith("Tcp:"))
+    .map((line) => line.split(" "));
+  return Number(values![names!.indexOf(name)]);
+}
