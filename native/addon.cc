@@ -22,6 +22,8 @@ constexpr Export kExports[] = {
     {"bpfSocketDelete", Guarded<BpfSocketDelete>},
     {"bpfUnservedRead", Guarded<BpfUnservedRead>},
     {"bpfProgramInfo", Guarded<BpfProgramInfo>},
+    {"bpfSourceLoad", Guarded<BpfSourceLoad>},
+    {"bpfSourceRun", Guarded<BpfSourceRun>},
     {"clockMilliseconds", Guarded<ClockMilliseconds>},
     {"clockStore", Guarded<ClockStore>},
     {"ethtoolOpen", Guarded<EthtoolOpen>},

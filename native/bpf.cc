@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "args.h"
+#include "arena_view.h"
 #include "exports.h"
 #include "netns.h"
 #include "status.h"
@@ -50,7 +50,7 @@ int MapCreate(bpf_map_type type, uint32_t valueBytes, uint32_t slots, const char
   return static_cast<int>(Checked(Bpf(BPF_MAP_CREATE, &attr), "bpf", std::string("BPF_MAP_CREATE, ") + name));
 }
 
-int ProgramLoad(const std::vector<bpf_insn>& instructions, bool frags) {
+int ProgramLoad(const std::vector<bpf_insn>& instructions, bool frags, const char* name) {
   static const char license[] = "Apache-2.0";
   std::string log(kVerifierLogBytes, '\0');
   bpf_attr attr{};
@@ -60,7 +60,7 @@ int ProgramLoad(const std::vector<bpf_insn>& instructions, bool frags) {
   attr.insn_cnt = static_cast<uint32_t>(instructions.size());
   attr.license = reinterpret_cast<uintptr_t>(license);
   attr.prog_flags = frags ? BPF_F_XDP_HAS_FRAGS : 0;
-  strncpy(attr.prog_name, "millrace_xsk", sizeof(attr.prog_name) - 1);
+  strncpy(attr.prog_name, name, sizeof(attr.prog_name) - 1);
   const long fd = Bpf(BPF_PROG_LOAD, &attr);
   if (fd >= 0) return static_cast<int>(fd);
   // A second time with the log on: asking for it in the first place makes a full log an error of its own.
@@ -71,7 +71,8 @@ int ProgramLoad(const std::vector<bpf_insn>& instructions, bool frags) {
   const long again = Bpf(BPF_PROG_LOAD, &attr);
   if (again >= 0) return static_cast<int>(again);
   const std::string words(log.c_str());
-  throw SystemError("bpf", "BPF_PROG_LOAD, redirect program" + (words.empty() ? "" : ": " + words), error);
+  throw SystemError("bpf", std::string("BPF_PROG_LOAD, ") + name + (words.empty() ? "" : ": " + words),
+                    error);
 }
 
 bpf_prog_info ProgramInfo(int fd, const std::string& object) {
@@ -95,7 +96,8 @@ Napi::Value BpfXdpLoad(const Napi::CallbackInfo& info) {
   const bool frags = args.Bool(1, "frags");
   OwnedFd sockets(MapCreate(BPF_MAP_TYPE_XSKMAP, sizeof(uint32_t), slots, "millrace_xsks"));
   OwnedFd counters(MapCreate(BPF_MAP_TYPE_ARRAY, sizeof(uint64_t), slots, "millrace_drops"));
-  OwnedFd program(ProgramLoad(xdp_prog::Redirect(sockets.get(), counters.get(), slots), frags));
+  OwnedFd program(
+      ProgramLoad(xdp_prog::Redirect(sockets.get(), counters.get(), slots), frags, "millrace_xsk"));
   const bpf_prog_info loaded = ProgramInfo(program.get(), "redirect program");
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("programId", loaded.id);
@@ -184,4 +186,41 @@ Napi::Value BpfProgramInfo(const Napi::CallbackInfo& info) {
   result.Set("name", std::string(program.name, strnlen(program.name, sizeof(program.name))));
   result.Set("tag", tag);
   return result;
+}
+
+/** bpfSourceLoad(ifindex, randomAt): a program that sends live frames out of `ifindex`; see xdp_prog.h. */
+Napi::Value BpfSourceLoad(const Napi::CallbackInfo& info) {
+  Args args(info, "bpfSourceLoad");
+  const uint32_t ifindex = args.U32(0, "ifindex");
+  const int16_t randomAt = static_cast<int16_t>(args.Whole(1, "randomAt", 1000));
+  return Napi::Number::New(info.Env(),
+                           ProgramLoad(xdp_prog::Source(ifindex, randomAt), false, "millrace_source"));
+}
+
+/**
+ * bpfSourceRun(netns, programFd, arena, offset, length, count): sends `count` copies of a frame as XDP
+ * frames, as fast as the calling thread's CPU makes them; returns when they are out. For benchmarks and
+ * tests.
+ */
+Napi::Value BpfSourceRun(const Napi::CallbackInfo& info) {
+  Args args(info, "bpfSourceRun");
+  const uint32_t length = args.U32(4, "length");
+  bpf_attr attr{};
+  xdp_md context{};
+  context.data_end = length;
+  attr.test.prog_fd = static_cast<uint32_t>(args.Fd(1, "programFd"));
+  attr.test.data_in =
+      reinterpret_cast<uintptr_t>(ArenaView(args, 2).Range(args.Size(3, "offset"), length, "frame"));
+  attr.test.data_size_in = length;
+  attr.test.ctx_in = reinterpret_cast<uintptr_t>(&context);
+  attr.test.ctx_size_in = sizeof(context);
+  attr.test.repeat = args.U32(5, "count");
+  attr.test.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+  attr.test.batch_size = 64;
+  RunInNetns(info.Env(), args.U32(0, "netns"), [&] {
+    if (Bpf(BPF_PROG_TEST_RUN, &attr) < 0 && errno != EINTR) {
+      throw SystemError("bpf", "BPF_PROG_TEST_RUN, live frames", errno);
+    }
+  });
+  return info.Env().Undefined();
 }

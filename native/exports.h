@@ -14,6 +14,8 @@ Napi::Value BpfSocketSet(const Napi::CallbackInfo& info);
 Napi::Value BpfSocketDelete(const Napi::CallbackInfo& info);
 Napi::Value BpfUnservedRead(const Napi::CallbackInfo& info);
 Napi::Value BpfProgramInfo(const Napi::CallbackInfo& info);
+Napi::Value BpfSourceLoad(const Napi::CallbackInfo& info);
+Napi::Value BpfSourceRun(const Napi::CallbackInfo& info);
 
 // clock.cc
 Napi::Value ClockMilliseconds(const Napi::CallbackInfo& info);

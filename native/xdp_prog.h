@@ -57,4 +57,27 @@ inline std::vector<bpf_insn> Redirect(int socketMapFd, int counterMapFd, uint32_
       Insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),                   // 18 return r0
   };
 }
+
+// The program of a frame source (BPF_PROG_TEST_RUN with live frames): writes a random number of 0..63 into
+// one byte of the frame, so that flows differ, and sends it out of an interface. A load from the packet wants
+// its bounds proven: that is what the comparison is for.
+inline std::vector<bpf_insn> Source(uint32_t ifindex, int16_t randomAt) {
+  const uint8_t load32 = BPF_LDX | BPF_MEM | BPF_W, call = BPF_JMP | BPF_CALL;
+  const uint8_t moveImm = BPF_ALU64 | BPF_MOV | BPF_K, moveReg = BPF_ALU64 | BPF_MOV | BPF_X;
+  return {
+      Insn(moveReg, 6, 1, 0, 0),                                 //  0 r6 = ctx
+      Insn(call, 0, 0, 0, BPF_FUNC_get_prandom_u32),             //  1 r0 = random
+      Insn(BPF_ALU64 | BPF_AND | BPF_K, 0, 0, 0, 63),            //  2 r0 &= 63
+      Insn(load32, 2, 6, 0, 0),                                  //  3 r2 = ctx->data
+      Insn(load32, 3, 6, 4, 0),                                  //  4 r3 = ctx->data_end
+      Insn(moveReg, 4, 2, 0, 0),                                 //  5 r4 = r2
+      Insn(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, randomAt + 1),  // 6 r4 += randomAt + 1
+      Insn(BPF_JMP | BPF_JGT | BPF_X, 4, 3, 1, 0),               //  7 if (r4 > r3) skip
+      Insn(BPF_STX | BPF_MEM | BPF_B, 2, 0, randomAt, 0),        //  8 r2[randomAt] = r0
+      Insn(moveImm, 1, 0, 0, static_cast<int32_t>(ifindex)),     //  9 r1 = ifindex
+      Insn(moveImm, 2, 0, 0, 0),                                 // 10 r2 = flags
+      Insn(call, 0, 0, 0, BPF_FUNC_redirect),                    // 11 r0 = redirect(r1, r2)
+      Insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),                      // 12 return r0
+  };
+}
 }  // namespace xdp_prog
