@@ -9,12 +9,12 @@ export interface Engine {
   /** Packets just received on `portNo`, 1 to BATCH_SIZE of them. */
   process(count: number, portNo: number): void;
   /**
-   * Packets that came back from the handler, received on `portNo` at the time. Their `actions` column holds what to
-   * do when no flow matches, 0 for another upcall. None of them goes up behind a miss of its own conversation.
+   * Packets that came back from the handler, received on `portNo` at the time. None of them goes up behind a miss of
+   * its own conversation; one that hits no flow goes up once more.
    */
   processReinjected(count: number, portNo: number): void;
-  /** Packets that came back with their `actions` column to be carried out, received on `portNo` at the time. */
-  execute(count: number, portNo: number): void;
+  /** Packets that came back from the handler with action lists, whose references stand in their `actions` column. */
+  execute(count: number): void;
 }
 
 /**

@@ -32,10 +32,12 @@ export const BATCH = {
   spareKey: 2560 + 64 * 640,
   /** A packet gathered from several frames, when headers do not all lie in the first one. */
   linear: 2560 + 65 * 640,
-  /** Misses in flight for each order hash, 4096 16-bit counts: they outlive a worker (datapath/upcall-record.ts). */
+  /** Misses in flight for each order hash, ORDER_SLOTS 16-bit counts: they outlive a worker (pmd/upcall-sender.ts). */
   inFlight: 2560 + 65 * 640 + 10240,
 } as const;
 
+/** Order hashes that are told apart: a power of two. */
+export const ORDER_SLOTS = 4096;
 /** A gathered packet: 9,022 bytes and what actions push before it, rounded up. */
 export const LINEAR_BYTES = 10240;
 export const BATCH_BYTES = 65536;

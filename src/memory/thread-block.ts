@@ -39,11 +39,13 @@ export const THREAD = {
   kernelThreadId: 268,
   /** w: CPU the thread is pinned to + 1, 0 when it is not pinned. */
   cpu: 272,
-  /** w: PMD counters, 64-bit, PMD_COUNTERS of pmd/counters.ts in order. */
+  /** w: CLOCK_MONOTONIC in nanoseconds when the thread last read it, 64-bit. */
+  nanos: 280,
+  /** w: counters, 64-bit, COUNTERS of datapath/counters.ts in order. */
   counters: 384,
   /** w: drops by reason, 64-bit, DROP_REASONS of datapath/drop-reason.ts in order (room for 64). */
   drops: 384 + 64 * 8,
-  /** w: histograms, 64-bit, pmd/counters.ts says which (room for 128). */
+  /** w: histograms, 64-bit, HISTOGRAMS of pmd/perf-counters.ts in order (room for 128). */
   histograms: 384 + 128 * 8,
 } as const;
 

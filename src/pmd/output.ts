@@ -1,0 +1,223 @@
+// Where a worker's packets leave the datapath: the port checks, then the transmit queue that this worker reaches the
+// port by (its own, or the ring to the worker that owns one). Packets that cannot leave are dropped under their reason.
+//
+// Per packet: three loads of the port table, one call of the queue. Per burst: a flush of the queues that got packets.
+// Memory: none of its own in the arena. Counters: drops by reason, the ports' tx_dropped and csum_finished.
+import { ACTION_END, type OutputSink } from "../action/output-sink.ts";
+import { finishChecksum } from "../action/partial-checksum.ts";
+import type { ThreadCounters } from "../datapath/counters.ts";
+import { DROP } from "../datapath/drop-reason.ts";
+import type { Arena } from "../memory/arena.ts";
+import { PACKET_CSUM_PARTIAL } from "../memory/frame-layout.ts";
+import type { FramePool } from "../memory/frame-pool.ts";
+import type { Packets } from "../memory/packets.ts";
+import { PORT_COUNTER_BYTES } from "../memory/region-plan.ts";
+import { ETH, ETH_TYPE, VLAN } from "../packet/link-headers.ts";
+import { PORT_COUNTER } from "../port/counters.ts";
+import type { TxQueue } from "../port/port.ts";
+import { PORT_TAKES_PARTIAL_CHECKSUMS, PORT_UP, PortTable } from "../port/port-table.ts";
+import type { UpcallSender } from "./upcall-sender.ts";
+
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const UP = PORT_UP;
+const TAKES_PARTIAL = PORT_TAKES_PARTIAL_CHECKSUMS;
+const CSUM_PARTIAL = PACKET_CSUM_PARTIAL;
+const ETH_TYPE_AT: number = ETH.type;
+const ETH_TYPE_VLAN: number = ETH_TYPE.vlan;
+const ETH_TYPE_QINQ: number = ETH_TYPE.qinq;
+const TAG_BYTES: number = VLAN.headerBytes;
+const END_REASONS = new Uint8Array(3);
+END_REASONS[ACTION_END.nowhere] = DROP.flow_drop;
+END_REASONS[ACTION_END.noFrame] = DROP.no_frame;
+END_REASONS[ACTION_END.unable] = DROP.action_error;
+
+export interface OutputContext {
+  readonly arena: Arena;
+  readonly threadIndex: number;
+  readonly pool: FramePool;
+  readonly packets: Packets;
+  readonly counters: ThreadCounters;
+  readonly upcalls: UpcallSender;
+}
+
+export class Output implements OutputSink {
+  readonly #arena: Arena;
+  readonly #pool: FramePool;
+  readonly #packets: Packets;
+  readonly #counters: ThreadCounters;
+  readonly #upcalls: UpcallSender;
+  /** This thread's part of the ports' counters. */
+  readonly #portCounters: number;
+  readonly #ports: PortTable;
+  /** By slot: how this worker reaches the port. */
+  readonly #routes: TxQueue[];
+  readonly #unreachable: TxQueue;
+  readonly #attached = new Set<TxQueue>();
+  #all: readonly TxQueue[] = [];
+  /** Slots that got packets since the last flush. */
+  readonly #dirtySlots: Int32Array;
+  readonly #isDirty: Uint8Array;
+  #dirtyCount = 0;
+
+  constructor(context: OutputContext) {
+    const { arena, pool, counters } = context;
+    this.#arena = arena;
+    this.#pool = pool;
+    this.#packets = context.packets;
+    this.#counters = counters;
+    this.#upcalls = context.upcalls;
+    this.#ports = new PortTable(arena);
+    const { portCountMax } = arena.plan.sizes;
+    this.#portCounters =
+      arena.region("portCounters").offset + context.threadIndex * portCountMax * PORT_COUNTER_BYTES;
+    this.#unreachable = new UnreachablePort(pool, counters);
+    this.#routes = new Array<TxQueue>(portCountMax).fill(this.#unreachable);
+    this.#dirtySlots = new Int32Array(portCountMax);
+    this.#isDirty = new Uint8Array(portCountMax);
+  }
+
+  /** Control path: this worker reaches the slot's port by `queue` from now on; what was there before is closed. */
+  setRoute(slot: number, queue: TxQueue): void {
+    this.removeRoute(slot);
+    this.#routes[slot] = queue;
+    this.#attached.add(queue);
+    this.#all = [...this.#attached];
+  }
+
+  /** Control path. */
+  removeRoute(slot: number): void {
+    const queue = this.#routes[slot]!;
+    if (queue === this.#unreachable) return;
+    queue.close();
+    this.#attached.delete(queue);
+    this.#routes[slot] = this.#unreachable;
+    this.#all = [...this.#attached];
+  }
+
+  output(portNo: number, frame: number): void {
+    const slot = this.#ports.slot(portNo);
+    if (slot < 0) this.#drop(frame, DROP.invalid_port);
+    else this.transmit(slot, frame);
+  }
+
+  /** Out of the port in `slot`: outputs, and packets that other workers handed over. */
+  transmit(slot: number, frame: number): void {
+    const portFlags = this.#ports.flags(slot);
+    if ((portFlags & UP) === 0) {
+      this.#dropAt(slot, frame, DROP.port_down);
+      return;
+    }
+    const excessBytes = this.#packets.packetBytes(frame) - this.#ports.packetBytesMax(slot);
+    if (excessBytes > 0 && (excessBytes > TAG_BYTES || !this.#isTagged(frame))) {
+      this.#dropAt(slot, frame, DROP.mtu);
+      return;
+    }
+    if (
+      (this.#packets.flags(frame) & CSUM_PARTIAL) !== 0 &&
+      (portFlags & TAKES_PARTIAL) === 0 &&
+      !this.#finish(slot, frame)
+    )
+      return;
+    if (this.#isDirty[slot] === 0) {
+      this.#isDirty[slot] = 1;
+      this.#dirtySlots[this.#dirtyCount] = slot;
+      this.#dirtyCount += 1;
+    }
+    this.#routes[slot]!.put(frame);
+  }
+
+  upcall(slot: number, frame: number, attributes: number, attributeBytes: number, packetBytes: number): void {
+    this.#upcalls.action(slot, frame, attributes, attributeBytes, packetBytes);
+  }
+
+  drop(frame: number, end: number): void {
+    this.#drop(frame, END_REASONS[end]!);
+  }
+
+  /** Sends on what was put since the last flush. Once a burst. */
+  flush(): void {
+    for (let index = 0; index < this.#dirtyCount; index += 1) {
+      const slot = this.#dirtySlots[index]!;
+      this.#isDirty[slot] = 0;
+      this.#routes[slot]!.flush();
+    }
+    this.#dirtyCount = 0;
+  }
+
+  /** Flushes every queue: what the kernel is done with comes back even when nothing was sent. Once a loop. */
+  flushAll(): void {
+    this.flush();
+    for (let index = 0; index < this.#all.length; index += 1) this.#all[index]!.flush();
+  }
+
+  /** Control path: closes every queue. */
+  close(): void {
+    this.flush();
+    for (let slot = 0; slot < this.#routes.length; slot += 1) this.removeRoute(slot);
+  }
+
+  /** One tag is not counted by an MTU. */
+  #isTagged(frame: number): boolean {
+    const ethType = (this.#byte(frame, ETH_TYPE_AT) << 8) | this.#byte(frame, ETH_TYPE_AT + 1);
+    return ethType === ETH_TYPE_VLAN || ethType === ETH_TYPE_QINQ;
+  }
+
+  /** A byte of a packet that has more of them. */
+  #byte(frame: number, position: number): number {
+    let part = frame;
+    for (
+      let bytes = this.#packets.dataBytes(part);
+      position >= bytes;
+      bytes = this.#packets.dataBytes(part)
+    ) {
+      position -= bytes;
+      part = this.#packets.nextFrame(part);
+    }
+    return this.#arena.u8[this.#packets.head(part) + position]!;
+  }
+
+  /** Finishes the checksum for a port that cannot carry it partial; false when the packet was dropped for it. */
+  #finish(slot: number, frame: number): boolean {
+    if (!finishChecksum(this.#arena.u8, this.#packets, frame)) {
+      this.#dropAt(slot, frame, DROP.csum_unfinished);
+      return false;
+    }
+    this.#count(slot, PORT_COUNTER.csum_finished);
+    return true;
+  }
+
+  #dropAt(slot: number, frame: number, reason: number): void {
+    this.#count(slot, PORT_COUNTER.tx_dropped);
+    this.#drop(frame, reason);
+  }
+
+  #drop(frame: number, reason: number): void {
+    this.#counters.drop(reason, 1);
+    this.#pool.freePacket(frame);
+  }
+
+  #count(slot: number, counter: number): void {
+    this.#arena.intrinsics.count(this.#portCounters + slot * PORT_COUNTER_BYTES + counter * 8, 1);
+  }
+}
+
+/** The route to a port that this worker was not told about, or not any more. */
+class UnreachablePort implements TxQueue {
+  readonly portNo = -1;
+  readonly slot = -1;
+  readonly #pool: FramePool;
+  readonly #counters: ThreadCounters;
+
+  constructor(pool: FramePool, counters: ThreadCounters) {
+    this.#pool = pool;
+    this.#counters = counters;
+  }
+
+  put(frame: number): void {
+    this.#counters.drop(DROP.invalid_port, 1);
+    this.#pool.freePacket(frame);
+  }
+
+  flush(): void {}
+  close(): void {}
+}

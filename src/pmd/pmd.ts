@@ -1,0 +1,220 @@
+// A poll-mode dataplane: one worker's queues, its engine, and the loop that drives them. The thread around it (or an
+// offline command, which owns several of them in one thread) calls iterate() over and over.
+//
+// One loop: a quiescent point, what came back from the handler, what other workers handed over, then a burst of each
+// rx queue; after each burst its outputs leave, its upcalls are published and the handler is woken if it sleeps.
+//
+// Per packet: the engine's work. Per burst: a quiescent point, a handful of counters, one flush of each queue that got
+// packets. Per loop: one read of the clock when there was work. Memory: this thread's batch, block, frame stack and
+// rings. Counters: received, rx_batches; the rest is counted where it happens.
+import { COUNTER, ThreadCounters } from "../datapath/counters.ts";
+import type { Engine } from "../datapath/engine.ts";
+import { ReferenceEngine } from "../datapath/reference-engine.ts";
+import type { Arena } from "../memory/arena.ts";
+import { BATCH, BATCH_BYTES, BATCH_SIZE } from "../memory/batch-layout.ts";
+import type { Clock } from "../memory/clock.ts";
+import { EpochReader } from "../memory/epoch.ts";
+import { NO_FRAME } from "../memory/frame-layout.ts";
+import { FramePool } from "../memory/frame-pool.ts";
+import { Packets } from "../memory/packets.ts";
+import { THREAD_BLOCK_BYTES } from "../memory/region-plan.ts";
+import { THREAD } from "../memory/thread-block.ts";
+import { PortCounters } from "../port/counters.ts";
+import type { QueueAttachment, QueueContext, RxQueue } from "../port/port.ts";
+import { QUEUE_FACTORIES, type QueueFactories } from "../port/queue-factories.ts";
+import { BurstClock } from "./burst-clock.ts";
+import { HandoffReceiver, HandoffSender, HandoffTxQueue } from "./handoff.ts";
+import { Output } from "./output.ts";
+import { PerfCounters } from "./perf-counters.ts";
+import { Reinjector } from "./reinjector.ts";
+import { UpcallSender } from "./upcall-sender.ts";
+
+export interface PmdOptions {
+  /** As OVS's other_config:vlan-limit. */
+  readonly vlanLimit?: number;
+  /** Checks every hand-over of a frame. */
+  readonly debugLedger?: boolean;
+  /** Time that somebody else makes; absent: the machine's. */
+  readonly clock?: Clock;
+  readonly factories?: QueueFactories;
+}
+
+const VLAN_LIMIT_DEFAULT = 1;
+
+export class Pmd {
+  readonly threadIndex: number;
+  readonly pool: FramePool;
+  readonly #arena: Arena;
+  readonly #factories: QueueFactories;
+  readonly #packets: Packets;
+  readonly #counters: ThreadCounters;
+  readonly #clock: BurstClock;
+  readonly #perf: PerfCounters;
+  readonly #epoch: EpochReader;
+  readonly #upcalls: UpcallSender;
+  readonly #output: Output;
+  readonly #engine: Engine;
+  readonly #reinjector: Reinjector;
+  readonly #handoffs: HandoffReceiver;
+  readonly #senders = new Map<number, HandoffSender>();
+  readonly #heartbeat: number;
+  readonly #frames: number;
+  #rxQueues: RxQueue[] = [];
+
+  constructor(arena: Arena, threadIndex: number, options: PmdOptions = {}) {
+    this.threadIndex = threadIndex;
+    this.#arena = arena;
+    this.#factories = options.factories ?? QUEUE_FACTORIES;
+    const pool = new FramePool(arena, threadIndex, options.debugLedger ?? false);
+    const packets = new Packets(arena, pool);
+    const counters = new ThreadCounters(arena, threadIndex);
+    this.pool = pool;
+    this.#packets = packets;
+    this.#counters = counters;
+    this.#clock = new BurstClock(arena, threadIndex, options.clock);
+    this.#perf = new PerfCounters(arena, threadIndex, counters, this.#clock);
+    this.#epoch = new EpochReader(arena, threadIndex);
+    const { now } = this.#clock;
+    this.#upcalls = new UpcallSender({ arena, threadIndex, pool, packets, counters, now });
+    this.#output = new Output({ arena, threadIndex, pool, packets, counters, upcalls: this.#upcalls });
+    const vlanLimit = options.vlanLimit ?? VLAN_LIMIT_DEFAULT;
+    this.#engine = new ReferenceEngine(
+      { arena, threadIndex, pool, packets, counters, vlanLimit, now },
+      { output: this.#output, misses: this.#upcalls },
+    );
+    this.#reinjector = new Reinjector(arena, threadIndex, pool, packets, counters, this.#upcalls);
+    this.#handoffs = new HandoffReceiver(arena, pool, this.#output, threadIndex);
+    this.#heartbeat =
+      (arena.region("threads").offset + threadIndex * THREAD_BLOCK_BYTES + THREAD.heartbeat) >>> 2;
+    this.#frames = (arena.region("batches").offset + threadIndex * BATCH_BYTES + BATCH.frame) >>> 2;
+    arena.u32.fill(NO_FRAME, this.#frames, this.#frames + BATCH_SIZE);
+  }
+
+  /** Control path: this worker polls the queue from now on. */
+  attachRx(attachment: QueueAttachment): void {
+    this.#rxQueues.push(this.#factory(attachment).openRx(this.#queueContext(attachment), attachment));
+    this.#countPorts();
+  }
+
+  /** Control path. */
+  detachRx(slot: number, queue: number): void {
+    this.#closeRx((rxQueue) => rxQueue.slot === slot && rxQueue.queue === queue);
+  }
+
+  /** Control path: this worker owns the tx queue. */
+  attachTx(attachment: QueueAttachment): void {
+    const queue = this.#factory(attachment).openTx(this.#queueContext(attachment), attachment);
+    this.#output.setRoute(attachment.slot, queue);
+  }
+
+  /** Control path: this worker reaches the port through worker `owner`. */
+  setTxOwner(portNo: number, slot: number, owner: number): void {
+    let sender = this.#senders.get(owner);
+    if (sender === undefined) {
+      sender = new HandoffSender(this.#arena, this.pool, this.#counters, this.threadIndex, owner);
+      this.#senders.set(owner, sender);
+    }
+    this.#output.setRoute(slot, new HandoffTxQueue(sender, portNo, slot));
+  }
+
+  /** Control path: lets go of everything of the port. */
+  detachPort(slot: number): void {
+    this.#closeRx((rxQueue) => rxQueue.slot === slot);
+    this.#output.removeRoute(slot);
+  }
+
+  /** One loop. Returns the packets that it moved. */
+  iterate(): number {
+    return this.#loop(this.#rxQueues.length);
+  }
+
+  /** A loop that receives nothing: what is in flight arrives, nothing new comes in. */
+  drainStep(): number {
+    return this.#loop(0);
+  }
+
+  /** True when no answer of the handler is awaited. */
+  get isDrained(): boolean {
+    return this.#upcalls.orderedCount === 0;
+  }
+
+  /** Control path: the thread is about to sleep; it holds no reference to anything. The next loop is online again. */
+  goOffline(): void {
+    this.#epoch.goOffline();
+  }
+
+  /** Control path: closes all queues and gives all frames back. The thread is offline afterwards. */
+  close(): void {
+    this.#closeRx(() => true);
+    this.#output.close();
+    this.#upcalls.publish();
+    this.pool.drain();
+    this.#epoch.goOffline();
+  }
+
+  #loop(rxQueueCount: number): number {
+    const { u32 } = this.#arena;
+    u32[this.#heartbeat]! += 1;
+    this.#epoch.quiesce();
+    let packets = 0;
+    let isBusy = this.#reinjector.isReady || this.#handoffs.isReady;
+    if (isBusy) {
+      this.#perf.beginWork();
+      packets = this.#reinjector.poll(this.#engine) + this.#handoffs.poll();
+      this.#leave();
+    }
+    for (let index = 0; index < rxQueueCount; index += 1) {
+      const queue = this.#rxQueues[index]!;
+      const count = queue.rxBurst(this.#frames, BATCH_SIZE);
+      if (count === 0) continue;
+      if (!isBusy) {
+        this.#perf.beginWork();
+        isBusy = true;
+      }
+      this.#counters.add(COUNTER.received, count);
+      this.#counters.add(COUNTER.rx_batches, 1);
+      this.#engine.process(count, queue.portNo);
+      this.#leave();
+      packets += count;
+    }
+    this.#output.flushAll();
+    if (isBusy) this.#perf.endWork(packets);
+    else this.#perf.endIdle();
+    return packets;
+  }
+
+  /** After each burst: outputs and upcalls go out, and no reference is held any more. */
+  #leave(): void {
+    this.#output.flush();
+    this.#upcalls.publish();
+    this.#epoch.quiesce();
+  }
+
+  #closeRx(matches: (queue: RxQueue) => boolean): void {
+    for (const queue of this.#rxQueues.filter(matches)) queue.close();
+    this.#rxQueues = this.#rxQueues.filter((queue) => !matches(queue));
+    this.#countPorts();
+  }
+
+  #countPorts(): void {
+    this.#upcalls.setPortCount(new Set(this.#rxQueues.map((queue) => queue.slot)).size);
+  }
+
+  #factory({ type, portNo }: QueueAttachment): NonNullable<ReturnType<QueueFactories["get"]>> {
+    const factory = this.#factories.get(type);
+    if (factory === undefined)
+      throw new Error(`pmd ${this.threadIndex}: port ${portNo} is of type ${type}, which has no queues here`);
+    return factory;
+  }
+
+  #queueContext({ slot }: QueueAttachment): QueueContext {
+    return {
+      arena: this.#arena,
+      threadIndex: this.threadIndex,
+      pool: this.pool,
+      packets: this.#packets,
+      portCounters: new PortCounters(this.#arena, this.threadIndex, slot),
+      counters: this.#counters,
+    };
+  }
+}
