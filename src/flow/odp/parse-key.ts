@@ -91,12 +91,12 @@ function readUfid(cursor: TextCursor): Uint8Array {
 
 /** One attribute of a flow, or of the set() action. */
 export function parseAttribute(parse: KeyParse): void {
-  const { cursor } = parse;
+  const cursor: TextCursor = parse.cursor;
   const from = cursor.at;
   const form = FORMS.get(cursor.take(/[a-z_0-9]+(?=\()/y) ?? "");
   if (form === undefined) {
     cursor.at = from;
-    return cursor.fail("a key attribute such as in_port(1)");
+    cursor.fail("a key attribute such as in_port(1)");
   }
   cursor.expect("(");
   form(parse);
@@ -148,7 +148,8 @@ function parseTcpFlags({ cursor, key, mask }: KeyParse): void {
 }
 
 function parseInPort(parse: KeyParse): void {
-  const { cursor, key, mask, ports } = parse;
+  const { key, mask, ports } = parse;
+  const cursor: TextCursor = parse.cursor;
   if (/[0-9]/.test(cursor.peek())) {
     hostNumber(KEY_ATTR.inPort, 4)(parse);
     return;
@@ -158,7 +159,7 @@ function parseInPort(parse: KeyParse): void {
   const portNo = ports?.get(name);
   if (portNo === undefined) {
     cursor.at = from;
-    return cursor.fail(ports === undefined ? "a port number" : "the number or name of a port");
+    cursor.fail(ports === undefined ? "a port number" : "the number or name of a port");
   }
   cursor.expect(")");
   key.putU32(KEY_ATTR.inPort, portNo);

@@ -20,12 +20,18 @@ const BASE_MEMBERS: ReadonlyMap<string, number> = new Map([
 const SPI_AT = 4;
 const CONTEXT_MEMBERS: readonly string[] = ["c1", "c2", "c3", "c4"];
 
-interface NshPayload {
+export interface NshPayload {
   readonly base: Uint8Array;
   readonly contexts: Uint8Array;
 }
 
 export function parseNsh(parse: KeyParse): void {
+  const { key, mask } = readNshMembers(parse);
+  writeNsh(parse, key, mask);
+}
+
+/** The members behind "(", the ")" included; set(nsh()) has an attribute form of its own for them. */
+export function readNshMembers(parse: KeyParse): { key: NshPayload; mask: NshPayload } {
   const { cursor, rules } = parse;
   const key: NshPayload = { base: new Uint8Array(BASE_BYTES), contexts: new Uint8Array(CONTEXT_BYTES) };
   const mask: NshPayload = { base: new Uint8Array(BASE_BYTES), contexts: new Uint8Array(CONTEXT_BYTES) };
@@ -48,7 +54,7 @@ export function parseNsh(parse: KeyParse): void {
     }
     return true;
   });
-  writeNsh(parse, key, mask);
+  return { key, mask };
 }
 
 /** 24 bits; a mask may be written with 32, of which the lower 24 count. */

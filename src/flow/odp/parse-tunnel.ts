@@ -6,6 +6,7 @@ import { KEY_ATTR, TUNNEL_ATTR, VXLAN_EXT } from "./attributes.ts";
 import { parseFlags, TUNNEL_FLAG, TUNNEL_FLAGS } from "./flags.ts";
 import type { KeyParse } from "./key-parse.ts";
 import type { ValueForm } from "./members.ts";
+import type { TextCursor } from "./text-cursor.ts";
 import { ERSPAN_HWID_MAX, type ErspanOptions, GENEVE_OPTION, GTPU, writeErspan } from "./tunnel-options.ts";
 import { bigToBytes, bytesToBig, ones, scanValue } from "./values.ts";
 
@@ -51,7 +52,8 @@ export function parseTunnel(parse: KeyParse): void {
 }
 
 function parseMember(parse: KeyParse): void {
-  const { cursor, key, mask, rules } = parse;
+  const { key, mask, rules } = parse;
+  const cursor: TextCursor = parse.cursor;
   for (const [start, form] of OPTION_FORMS) {
     if (!cursor.skip(start)) continue;
     form(parse);
@@ -62,7 +64,7 @@ function parseMember(parse: KeyParse): void {
   const member = TUNNEL_MEMBERS.get(name);
   if (member === undefined) {
     cursor.at = from;
-    return cursor.fail(EXPECTED);
+    cursor.fail(EXPECTED);
   }
   cursor.expect("=");
   const scanned = scanValue(cursor, name, member.form, member.bytes, rules);
