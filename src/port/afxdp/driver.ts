@@ -4,6 +4,7 @@ import { type Native, native, type XskStatistics } from "../../native.ts";
 import { PORT_COUNTER, type PortCounterName } from "../counters.ts";
 import { KernelInterface } from "../kernel-interface.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, PortStatus, QueueAttachment } from "../port.ts";
+import { FrameBudget } from "./frame-budget.ts";
 import { MTU_MAX, offloadNotes, singleFrameMtu } from "./interface.ts";
 import { type AfxdpFields, fillEntries, fillPosted, QUEUE_BLOCK, ringFields } from "./layout.ts";
 import { type OpenedMode, openInBestMode, type PortPages, takePages } from "./open.ts";
@@ -156,7 +157,7 @@ class AfxdpPort implements OpenPort {
     this.#native.fdClose(promiscuousFd);
     for (const socket of sockets) socket.close();
     if (mode === "zero-copy") await this.#reclaimLater();
-    else reclaimFrames(this.#context.arena, this.#context.pool, this.slot);
+    else this.#reclaim();
     this.#target.close();
     this.#context.pages.free(this.#pages.offset, this.#pages.layout.bytes);
   }
@@ -174,6 +175,12 @@ class AfxdpPort implements OpenPort {
       );
       return;
     }
+    this.#reclaim();
+  }
+
+  #reclaim(): void {
+    const { arena, pool } = this.#context;
     reclaimFrames(arena, pool, this.slot);
+    FrameBudget.of(arena).giveBack(this.#opened.frameCount);
   }
 }

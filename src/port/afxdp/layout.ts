@@ -71,12 +71,9 @@ export const fillEntries = (ringEntries: number): number => ringEntries * 2;
 export const fillPosted = (ringEntries: number, zeroCopy: boolean): number =>
   zeroCopy ? fillEntries(ringEntries) : ringEntries;
 
-/**
- * Frames that a port can hold in its rings and in the kernel: what the configuration must have beside its
- * pools.
- */
-export const afxdpFrameDemand = (rxqCount: number, ringEntries: number): number =>
-  rxqCount * (fillEntries(ringEntries) + ringEntries);
+/** Frames that a port can hold in its rings and in the kernel. */
+export const frameDemand = (rxqCount: number, ringEntries: number, zeroCopy: boolean): number =>
+  rxqCount * (fillPosted(ringEntries, zeroCopy) + ringEntries);
 
 export interface PortLayout {
   readonly bytes: number;

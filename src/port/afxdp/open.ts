@@ -6,8 +6,9 @@
 import { type Native, native } from "../../native.ts";
 import type { KernelInterface } from "../kernel-interface.ts";
 import type { PageAllocator, PortContext } from "../port.ts";
+import { FrameBudget } from "./frame-budget.ts";
 import { checkMtu, setChannels, singleFrameMtu } from "./interface.ts";
-import { type PortLayout, planPort, type QueuePages, type RingPages } from "./layout.ts";
+import { frameDemand, type PortLayout, planPort, type QueuePages, type RingPages } from "./layout.ts";
 import type { AfxdpOptions, UsedMode, WantedMode } from "./options.ts";
 import { AttachedProgram, isOccupied } from "./program.ts";
 import { AfxdpSocket } from "./socket.ts";
@@ -23,6 +24,8 @@ export interface OpenedMode {
   readonly multiBuffer: boolean;
   readonly program: AttachedProgram;
   readonly sockets: readonly AfxdpSocket[];
+  /** Frames taken from the budget. */
+  readonly frameCount: number;
   /** Keeps the interface promiscuous for as long as it is open. */
   readonly promiscuousFd: number;
 }
@@ -94,13 +97,19 @@ async function openUnderHook(
   }
   for (const mode of hook.modes) {
     const sockets: AfxdpSocket[] = [];
+    const frameCount = frameDemand(options.rxqCount, options.ringEntries, mode === "zero-copy");
+    const budget = FrameBudget.of(context.arena);
+    let taken = 0;
     try {
+      budget.take(frameCount);
+      taken = frameCount;
       await openSockets(context, target, options, pages, mode, multiBuffer, sockets);
       const promiscuousFd = openPromiscuous(native(), target);
       for (const [queue, { fd }] of sockets.entries()) program.serve(queue, fd);
-      return { mode, multiBuffer, program, sockets, promiscuousFd };
+      return { mode, multiBuffer, program, sockets, frameCount, promiscuousFd };
     } catch (error) {
       for (const socket of sockets) socket.close();
+      budget.giveBack(taken);
       failures.push(`${mode}: ${(error as Error).message}`);
     }
   }

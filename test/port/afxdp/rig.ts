@@ -14,7 +14,7 @@ import { ArenaPages } from "../../../src/port/page-allocator.ts";
 import type { OpenPort, PortContext, QueueContext, RxQueue, TxQueue } from "../../../src/port/port.ts";
 import type { VethEnd } from "../../support/netns.ts";
 
-export const FRAME_COUNT = 2048;
+export const FRAME_COUNT = 4096;
 const BURST = 64;
 /** Where bursts are written: the thread's own batch region. */
 const BURST_REGION = "batches";
