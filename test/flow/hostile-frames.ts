@@ -207,7 +207,7 @@ const network: fc.Arbitrary<{ ethType: number; bytes: Bytes }> = fc.oneof(
 );
 
 const tag: fc.Arbitrary<[number, Bytes]> = fc.tuple(
-  fc.constantFrom(0x8100, 0x8100, 0x88a8, 0x9100),
+  fc.constantFrom(0x8100, 0x8100, 0x8100, 0x8100, 0x88a8, 0x88a8, 0x9100),
   randomBytes(2),
 );
 /** LLC and SNAP, mostly of encapsulated Ethernet. */
@@ -224,8 +224,11 @@ const llc = fc.constantFrom<Bytes>(
 export const hostileFrame: fc.Arbitrary<Uint8Array> = fc
   .record({
     addresses: randomBytes(12),
-    tags: fc.oneof(fc.constant<[number, Bytes][]>([]), fc.array<[number, Bytes]>(tag, { maxLength: 3 })),
-    encapsulation: fc.option(llc, { freq: 5 }),
+    tags: fc.oneof(
+      { weight: 2, arbitrary: fc.constant<[number, Bytes][]>([]) },
+      { weight: 1, arbitrary: fc.array<[number, Bytes]>(tag, { maxLength: 3 }) },
+    ),
+    encapsulation: fc.oneof({ weight: 6, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: llc }),
     network,
     damage: fc.oneof(
       { weight: 4, arbitrary: fc.constant({ kind: "none", value: 0 }) },
