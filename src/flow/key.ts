@@ -76,11 +76,22 @@ export function setBytes(key: Uint8Array, name: FieldName, value: Uint8Array): v
 
 /** The value of a field of up to four bytes, whatever its byte order in the key. */
 export function getNumber(key: Uint8Array, name: FieldName): number {
-  return Number(readField(key, numberField(name)));
+  const { offset, bytes, order } = numberField(name);
+  let value = 0;
+  for (let index = 0; index < bytes; index++) {
+    value = value * 256 + key[offset + (order === "network" ? index : bytes - 1 - index)]!;
+  }
+  return value;
 }
 
 export function setNumber(key: Uint8Array, name: FieldName, value: number): void {
-  writeField(key, numberField(name), BigInt(value));
+  const { offset, bytes, order } = numberField(name);
+  if (!(value >= 0 && value < 256 ** bytes)) {
+    throw new RangeError(`flow key field ${name}: ${value} does not fit its ${bytes} bytes`);
+  }
+  for (let index = 0; index < bytes; index++) {
+    key[offset + (order === "network" ? bytes - 1 - index : index)] = value / 256 ** index;
+  }
 }
 
 /** The value of any field as an unsigned integer. */
