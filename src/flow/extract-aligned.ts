@@ -95,7 +95,6 @@ export function alignedIpv6(
   linearBytes: number,
   keyWord: number,
 ): number {
-  if (linearBytes < IPV6_HEADER_BYTES) return NOT_TAKEN;
   const first = u32[ip]!;
   const second = u32[ip + 1]!;
   const payloadBytes = ((second & 0xff) << 8) | ((second >>> 8) & 0xff);

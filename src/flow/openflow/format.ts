@@ -11,7 +11,7 @@ import { ETH_TYPE, MPLS, VLAN } from "../../packet/link-headers.ts";
 import { IP_PROTOCOL } from "../../packet/network-headers.ts";
 import { ICMPV6_TYPE } from "../../packet/transport-headers.ts";
 import { type FieldName, FRAG_FIRST, FRAG_LATER, K, KEY_BYTES } from "../fields.ts";
-import { formatTcpFlags } from "./tcp-flags.ts";
+import { formatFlags, TCP_FLAGS } from "../odp/flags.ts";
 
 /** in_port of a packet that came from no port: OpenFlow's OFPP_ANY. */
 export const IN_PORT_ANY = 0xffffffff;
@@ -220,7 +220,7 @@ function transportFields(key: KeyReader): string[] {
     return [`icmp_type=${first}`, `icmp_code=${second}`, ...neighborFields(key, first, second)];
   }
   const fields = [`tp_src=${first}`, `tp_dst=${second}`];
-  if (proto === IP_PROTOCOL.tcp) fields.push(`tcp_flags=${formatTcpFlags(key.be16("tcp_flags"))}`);
+  if (proto === IP_PROTOCOL.tcp) fields.push(`tcp_flags=${formatFlags(TCP_FLAGS, key.be16("tcp_flags"))}`);
   return fields;
 }
 
