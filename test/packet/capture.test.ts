@@ -73,8 +73,8 @@ const anyFile = fc.oneof(pcapFile, pcapngFile);
 
 t.test("a file cut anywhere gives its whole packets, then says where it ends", async () => {
   fc.assert(
-    fc.property(anyFile, fc.double({ min: 0, max: 1, noNaN: true }), (file, part) => {
-      const length = 4 + Math.floor(part * (file.bytes.length - 4));
+    fc.property(anyFile, fc.nat(10_000), (file, part) => {
+      const length = 4 + Math.floor((part / 10_000) * (file.bytes.length - 4));
       const whole = expectedLines(file).join("\n");
       try {
         const reader = openCapture("cut", file.bytes.subarray(0, length));

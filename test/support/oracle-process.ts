@@ -21,6 +21,17 @@ export function oracleSkipReason(): string | false {
   return existsSync(SCHEMA) ? false : `Open vSwitch is not installed: no ${SCHEMA}`;
 }
 
+/** Version of the installed ovs-vswitchd, as `3.1.0`. Answers differ between versions. */
+export function oracleVersion(): string {
+  const text = execFileSync("ovs-vswitchd", ["--version"], {
+    env: { ...process.env, PATH },
+    encoding: "utf8",
+  });
+  const version = /\(Open vSwitch\) (\S+)/.exec(text)?.[1];
+  if (version === undefined) throw new Error(`ovs-vswitchd --version: no version in '${text.trimEnd()}'`);
+  return version;
+}
+
 export class OracleProcess {
   readonly folder: string;
   readonly controlSocket: string;

@@ -16,7 +16,7 @@ import { OracleLog } from "./oracle-log.ts";
 import { OracleProcess } from "./oracle-process.ts";
 import { type UnixctlAnswer, UnixctlClient } from "./unixctl-client.ts";
 
-export { oracleSkipReason } from "./oracle-process.ts";
+export { oracleSkipReason, oracleVersion } from "./oracle-process.ts";
 
 export interface OracleOptions {
   /** Ports p1 to pN with those datapath numbers; 4 if not given. */
