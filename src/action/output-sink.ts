@@ -1,0 +1,26 @@
+// Where executed packets go. The datapath implements it once, so calls from the executor stay monomorphic.
+// Hot: one call for each packet that leaves the executor. Every frame handed over belongs to the sink from then on.
+
+/** Why the executor gave a packet up; the datapath maps each to a drop reason. */
+export const ACTION_END = {
+  /** The actions send the packet nowhere. */
+  nowhere: 0,
+  /** No free frame for a copy or for a header to push. */
+  noFrame: 1,
+  /** An action could not be carried out on this packet. */
+  unable: 2,
+} as const;
+
+export interface OutputSink {
+  output(portNo: number, frame: number): void;
+  /**
+   * A packet for userspace().
+   * @param slot the packet's slot in the batch, where its key still stands as it was extracted
+   * @param attributes arena offset of the USERSPACE action's nested attributes, valid until the burst ends
+   * @param attributeBytes bytes of them
+   * @param packetBytes bytes before trunc
+   */
+  upcall(slot: number, frame: number, attributes: number, attributeBytes: number, packetBytes: number): void;
+  /** @param end one of ACTION_END */
+  drop(frame: number, end: number): void;
+}

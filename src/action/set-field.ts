@@ -1,0 +1,107 @@
+// set and set_masked: finds the header that the action names, checks that it is there, and has it written in place.
+// Hot, per packet; writes packet bytes only.
+//
+// Which headers a packet has, extraction has said by l3Offset and l4Offset. That the network header is the one which
+// the action names, the flow's match says (validate.ts). The transport protocol is looked up in the packet: OVS lets a
+// flow set ports without matching the protocol, and writes into whatever header follows; here the action does nothing
+// to packets of another protocol, nor to later fragments, which have no transport header.
+import { KEY_ATTR } from "../flow/odp/attributes.ts";
+import type { Arena } from "../memory/arena.ts";
+import { PACKET_CSUM_PARTIAL } from "../memory/frame-layout.ts";
+import type { Packets } from "../memory/packets.ts";
+import { readBe16 } from "../packet/bytes.ts";
+import { ETH, ETH_TYPE } from "../packet/link-headers.ts";
+import { IP_PROTOCOL, IPV4, IPV6 } from "../packet/network-headers.ts";
+import { TCP } from "../packet/transport-headers.ts";
+import { blend8 } from "./blend.ts";
+import { type HeaderWindow, NO_WINDOW } from "./header-window.ts";
+import { setIpv4 } from "./set-ipv4.ts";
+import { setIpv6 } from "./set-ipv6.ts";
+import { setSctp, setTcp, setUdp } from "./set-transport.ts";
+import { transportBytesV4, transportBytesV6, transportV4, transportV6 } from "./transport-header.ts";
+
+/** The executor's mark for "no such header", where the batch's columns have 0xffff. */
+export const NO_HEADER = -1;
+
+export class SetField {
+  readonly #u8: Uint8Array;
+  readonly #packets: Packets;
+  readonly #window: HeaderWindow;
+
+  constructor(arena: Arena, packets: Packets, window: HeaderWindow) {
+    this.#u8 = arena.u8;
+    this.#packets = packets;
+    this.#window = window;
+  }
+
+  /**
+   * Carries one set out. Returns false, packet untouched, when its headers are longer than can be worked on.
+   * @param keyType OVS_KEY_ATTR_* of the nested attribute
+   * @param value arena offset of its value; `mask` that of the mask, NO_MASK for none
+   */
+  apply(frame: number, l3: number, l4: number, keyType: number, value: number, mask: number): boolean {
+    if (keyType === KEY_ATTR.ethernet) return this.#setEthernet(frame, value, mask);
+    if (l3 === NO_HEADER) return true;
+    const packetBytes = this.#packets.packetBytes(frame);
+    const networkEnd = l3 + (keyType === KEY_ATTR.ipv6 ? IPV6.headerBytes : IPV4.headerBytes);
+    if (networkEnd > packetBytes) return true;
+    // TCP's is the longest header of which a field is written.
+    const needed = Math.max(networkEnd, l4 === NO_HEADER ? 0 : Math.min(l4 + TCP.headerBytes, packetBytes));
+    const head = this.#window.open(frame, needed);
+    if (head === NO_WINDOW) return false;
+    const partial = (this.#packets.flags(frame) & PACKET_CSUM_PARTIAL) !== 0;
+    const partialHere = partial && this.#packets.csumStart(frame) === l4;
+    const u8 = this.#u8;
+    const ip = head + l3;
+    const end = head + packetBytes;
+    if (keyType === KEY_ATTR.ipv4) {
+      const l4Bytes = l4 === NO_HEADER ? 0 : transportBytesV4(u8, ip, head + l4, end);
+      setIpv4(u8, ip, head + l4, l4Bytes, value, mask, partialHere);
+    } else if (keyType === KEY_ATTR.ipv6) {
+      const l4Bytes = l4 === NO_HEADER ? 0 : transportBytesV6(u8, ip, head + l4, end);
+      setIpv6(u8, ip, head + l4, l4Bytes, value, mask, partialHere);
+    } else if (l4 !== NO_HEADER) {
+      this.#setTransport(ip, head + l4, end, keyType, value, mask, partialHere);
+    }
+    this.#window.close(frame);
+    return true;
+  }
+
+  /** OVS's struct is src, dst; the packet's header is dst, src. */
+  #setEthernet(frame: number, value: number, mask: number): boolean {
+    if (this.#packets.packetBytes(frame) < ETH.headerBytes) return true;
+    const head = this.#window.open(frame, ETH.headerBytes);
+    const u8 = this.#u8;
+    for (let index = 0; index < ETH.addressBytes; index += 1) {
+      const src = head + ETH.src + index;
+      const dst = head + ETH.dst + index;
+      u8[src] = blend8(u8, u8[src]!, value, mask, index);
+      u8[dst] = blend8(u8, u8[dst]!, value, mask, ETH.addressBytes + index);
+    }
+    this.#window.close(frame);
+    return true;
+  }
+
+  #setTransport(
+    ip: number,
+    l4: number,
+    end: number,
+    keyType: number,
+    value: number,
+    mask: number,
+    partial: boolean,
+  ): void {
+    const u8 = this.#u8;
+    // The Ethertype stands right before the network header, behind tags and SNAP as well.
+    const isV6 = readBe16(u8, ip - 2) === ETH_TYPE.ipv6;
+    const protocol = isV6 ? transportV6(u8, ip, l4) & 0xff : transportV4(u8, ip);
+    const l4Bytes = isV6 ? transportBytesV6(u8, ip, l4, end) : transportBytesV4(u8, ip, l4, end);
+    if (keyType === KEY_ATTR.tcp && protocol === IP_PROTOCOL.tcp) {
+      setTcp(u8, l4, l4Bytes, value, mask, partial);
+    } else if (keyType === KEY_ATTR.udp && protocol === IP_PROTOCOL.udp) {
+      setUdp(u8, l4, l4Bytes, value, mask, partial);
+    } else if (keyType === KEY_ATTR.sctp && protocol === IP_PROTOCOL.sctp) {
+      setSctp(u8, l4, l4Bytes, value, mask);
+    }
+  }
+}

@@ -1,0 +1,141 @@
+// Rules for set() and its masked form: exactly one key attribute, of a field that can be written, in packets that
+// have it, and with no value bit that its mask leaves out. Control path.
+import { type Attribute, attributeAt } from "../flow/nlattr.ts";
+import { KEY_ATTR, KEY_ATTR_ROWS } from "../flow/odp/attributes.ts";
+import { readBe32 } from "../packet/bytes.ts";
+import { ETH_TYPE } from "../packet/link-headers.ts";
+import { IP_PROTOCOL, IPV6 } from "../packet/network-headers.ts";
+import { ACTION } from "./attributes.ts";
+import { refuse } from "./refusal.ts";
+import type { ActionCase } from "./validate.ts";
+
+/** One set under examination. */
+interface SetCase {
+  readonly action: ActionCase;
+  /** `actions[2].set.ipv4` */
+  readonly path: string;
+  readonly field: Attribute;
+  readonly value: Uint8Array;
+  /** Undefined for set without mask. */
+  readonly mask: Uint8Array | undefined;
+}
+
+type SetRule = (set: SetCase) => void;
+
+export function validateSet(action: ActionCase): void {
+  const { bytes, path } = action;
+  const { start, end, at } = action.action;
+  const field = attributeAt(bytes, start, end);
+  if (field === undefined) refuse(path, at, "no key attribute", "exactly one");
+  if (field.next < end) refuse(path, field.next, "more than one key attribute", "exactly one for each set");
+  const type = bytes[field.at + 2]! | (bytes[field.at + 3]! << 8);
+  const row = KEY_ATTR_ROWS[type];
+  if (row === undefined) refuse(path, field.at, `unknown key attribute ${type}`, SETTABLE_NAMES);
+  const rule = RULES.get(type);
+  const fieldPath = `${path}.${row.name}`;
+  if (rule === undefined) {
+    const isKnown = NOT_YET.has(type);
+    refuse(
+      fieldPath,
+      field.at,
+      isKnown ? `set(${row.name}()) is not supported yet` : "cannot be set",
+      SETTABLE_NAMES,
+    );
+  }
+  rule(setCase(action, fieldPath, field, row.payload as number));
+}
+
+/** Cuts value and mask out of the attribute. */
+function setCase(action: ActionCase, path: string, field: Attribute, valueBytes: number): SetCase {
+  const isMasked = action.action.type === ACTION.setMasked;
+  const found = field.end - field.start;
+  const expected = isMasked ? 2 * valueBytes : valueBytes;
+  if (found !== expected) refuse(path, field.at, `${found} bytes`, `${expected} bytes`);
+  const value = action.bytes.subarray(field.start, field.start + valueBytes);
+  const mask = isMasked ? action.bytes.subarray(field.start + valueBytes, field.end) : undefined;
+  const outside = mask === undefined ? -1 : value.findIndex((byte, index) => (byte & ~mask[index]!) !== 0);
+  if (outside >= 0) {
+    const inside = value[outside]! & mask![outside]!;
+    const rule = `byte ${outside} of the value has bits outside its mask`;
+    refuse(path, field.at, rule, `0x${inside.toString(16).padStart(2, "0")} there`);
+  }
+  return { action, path, field, value, mask };
+}
+
+const RULES: ReadonlyMap<number, SetRule> = new Map<number, SetRule>([
+  [KEY_ATTR.ethernet, validateEthernet],
+  [KEY_ATTR.ipv4, validateIpv4],
+  [KEY_ATTR.ipv6, validateIpv6],
+  [KEY_ATTR.tcp, transport(IP_PROTOCOL.tcp, "proto=6")],
+  [KEY_ATTR.udp, transport(IP_PROTOCOL.udp, "proto=17")],
+  [KEY_ATTR.sctp, transport(IP_PROTOCOL.sctp, "proto=132")],
+]);
+
+const SETTABLE_NAMES = [...RULES.keys()].map((type) => KEY_ATTR_ROWS[type]!.name).join(", ");
+
+/** What OVS's datapaths can set and ours will. */
+const NOT_YET: ReadonlySet<number> = new Set([
+  KEY_ATTR.priority,
+  KEY_ATTR.skbMark,
+  KEY_ATTR.tunnel,
+  KEY_ATTR.mpls,
+  KEY_ATTR.nsh,
+  KEY_ATTR.arp,
+  KEY_ATTR.nd,
+  KEY_ATTR.ndExtensions,
+  KEY_ATTR.icmp,
+  KEY_ATTR.icmpv6,
+  KEY_ATTR.dpHash,
+  KEY_ATTR.recircId,
+]);
+
+function validateEthernet({ action, path, field }: SetCase): void {
+  if (!action.facts.hasEthernet) {
+    refuse(path, field.at, "the flow's packets have no Ethernet header", "a flow that matches eth()");
+  }
+}
+
+function requireType({ action, path, field }: SetCase, types: readonly number[], accepted: string): void {
+  const { ethType } = action.facts;
+  if (ethType === undefined || !types.includes(ethType)) {
+    refuse(path, field.at, "the flow does not match the header that is to be set", `a flow with ${accepted}`);
+  }
+}
+
+/** proto and frag describe the packet and are not written: they must repeat the flow's, or be masked out. */
+function requireFixed(set: SetCase, name: string, offset: number, matched: number): void {
+  const { path, field, value, mask } = set;
+  if (mask !== undefined) {
+    if (mask[offset] !== 0) refuse(path, field.at, `${name} cannot be written`, `a mask of 0 for ${name}`);
+  } else if (value[offset] !== matched) {
+    refuse(path, field.at, `${name} cannot be written`, `${name} ${matched}, as the flow has it`);
+  }
+}
+
+function validateIpv4(set: SetCase): void {
+  requireType(set, [ETH_TYPE.ipv4], "eth_type(0x0800)");
+  requireFixed(set, "proto", 8, set.action.facts.maskedProtocol);
+  requireFixed(set, "frag", 11, set.action.facts.maskedFrag);
+}
+
+function validateIpv6(set: SetCase): void {
+  requireType(set, [ETH_TYPE.ipv6], "eth_type(0x86dd)");
+  requireFixed(set, "proto", 36, set.action.facts.maskedProtocol);
+  requireFixed(set, "frag", 39, set.action.facts.maskedFrag);
+  for (const part of [set.value, set.mask]) {
+    if (part !== undefined && readBe32(part, 32) > IPV6.labelMask) {
+      refuse(set.path, set.field.at, "the flow label has more than 20 bits", "0 to 0xfffff");
+    }
+  }
+}
+
+/** A flow that matches another protocol could never carry the set out; one that matches none is left to the packet. */
+function transport(protocol: number, accepted: string): SetRule {
+  return (set) => {
+    requireType(set, [ETH_TYPE.ipv4, ETH_TYPE.ipv6], "eth_type(0x0800) or eth_type(0x86dd)");
+    const matched = set.action.facts.protocol;
+    if (matched !== undefined && matched !== protocol) {
+      refuse(set.path, set.field.at, `the flow matches protocol ${matched}`, `a flow with ${accepted}`);
+    }
+  };
+}

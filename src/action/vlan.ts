@@ -1,0 +1,60 @@
+// push_vlan and pop_vlan on a packet's front. Hot, per packet; writes packet bytes and the frame's record.
+import type { Arena } from "../memory/arena.ts";
+import { NO_FRAME, PACKET_CSUM_PARTIAL } from "../memory/frame-layout.ts";
+import type { Packets } from "../memory/packets.ts";
+import { readBe16 } from "../packet/bytes.ts";
+import { ETH, ETH_TYPE, VLAN } from "../packet/link-headers.ts";
+import type { PacketFront } from "./packet-front.ts";
+
+/** The two addresses, which a pushed tag follows. */
+const ADDRESSES_BYTES = 2 * ETH.addressBytes;
+/** The DEI bit's place in the first byte of a TCI. */
+const CFI_HIGH_BYTE = VLAN.cfi >>> 8;
+
+/**
+ * Puts a tag behind the addresses. The TCI's CFI bit says "a tag" in the action and is clear in the packet, as in
+ * OVS. Returns the packet's first frame, NO_FRAME with the packet untouched when no frame for headroom was free.
+ * @param tag arena offset of TPID and TCI in network order
+ */
+export function pushVlan(
+  arena: Arena,
+  packets: Packets,
+  front: PacketFront,
+  frame: number,
+  tag: number,
+): number {
+  front.pullUp(frame, ADDRESSES_BYTES);
+  const first = front.makeRoom(frame, VLAN.headerBytes);
+  if (first === NO_FRAME) return NO_FRAME;
+  const { u8 } = arena;
+  const oldHead = packets.head(first);
+  const head = oldHead - VLAN.headerBytes;
+  arena.intrinsics.move(head, oldHead, ADDRESSES_BYTES);
+  u8[head + ADDRESSES_BYTES] = u8[tag]!;
+  u8[head + ADDRESSES_BYTES + 1] = u8[tag + 1]!;
+  u8[head + ADDRESSES_BYTES + 2] = u8[tag + 2]! & ~CFI_HIGH_BYTE;
+  u8[head + ADDRESSES_BYTES + 3] = u8[tag + 3]!;
+  resizeFront(packets, first, VLAN.headerBytes);
+  return first;
+}
+
+/** Takes the outer tag off. Returns whether there was one. */
+export function popVlan(arena: Arena, packets: Packets, front: PacketFront, frame: number): boolean {
+  if (packets.packetBytes(frame) < ETH.headerBytes + VLAN.headerBytes) return false;
+  front.pullUp(frame, ADDRESSES_BYTES + VLAN.headerBytes);
+  const head = packets.head(frame);
+  const tpid = readBe16(arena.u8, head + ADDRESSES_BYTES);
+  if (tpid !== ETH_TYPE.vlan && tpid !== ETH_TYPE.qinq) return false;
+  arena.intrinsics.move(head + VLAN.headerBytes, head, ADDRESSES_BYTES);
+  resizeFront(packets, frame, -VLAN.headerBytes);
+  return true;
+}
+
+/** Moves the packet's first byte `bytes` bytes to the front. */
+function resizeFront(packets: Packets, frame: number, bytes: number): void {
+  packets.setData(frame, packets.dataOffset(frame) - bytes, packets.dataBytes(frame) + bytes);
+  packets.setTotals(frame, packets.packetBytes(frame) + bytes, packets.segmentCount(frame));
+  if ((packets.flags(frame) & PACKET_CSUM_PARTIAL) !== 0) {
+    packets.setCsum(frame, packets.csumStart(frame) + bytes, packets.csumOffset(frame));
+  }
+}

@@ -1,0 +1,198 @@
+// An executor over an arena of its own, for tests: packets in any chain of frames go in, what the sink got comes out.
+// Every run ends with the check that no frame was lost or freed twice (the pool's ledger throws on the latter).
+
+import { Executor } from "../../src/action/executor.ts";
+import { ACTION_END, type OutputSink } from "../../src/action/output-sink.ts";
+import { Extractor } from "../../src/flow/extract.ts";
+import { KEY_LINE_COUNT } from "../../src/flow/fields.ts";
+import { Arena } from "../../src/memory/arena.ts";
+import { BATCH } from "../../src/memory/batch-layout.ts";
+import { NO_FRAME } from "../../src/memory/frame-layout.ts";
+import { FramePool, fillReserve, reserveCount } from "../../src/memory/frame-pool.ts";
+import { Packets } from "../../src/memory/packets.ts";
+import { DEFAULT_SIZES } from "../../src/memory/region-plan.ts";
+import { bytesToHex } from "../../src/packet/bytes.ts";
+
+/** What became of a packet or a copy of it. */
+export type Fate =
+  | { readonly kind: "output"; readonly portNo: number; readonly hex: string }
+  | {
+      readonly kind: "upcall";
+      readonly slot: number;
+      readonly attributes: string;
+      readonly packetBytes: number;
+      readonly hex: string;
+    }
+  | { readonly kind: "drop"; readonly end: keyof typeof ACTION_END };
+
+/** One frame of a chain: where its data begins and how much of the packet it holds. */
+export interface ChainPart {
+  readonly dataOffset: number;
+  readonly dataBytes: number;
+}
+
+/** A partial checksum to go in with. */
+export interface Partial {
+  readonly flags: number;
+  readonly csumStart: number;
+  readonly csumOffset: number;
+}
+
+const FRAME_COUNT = 256;
+const ACTION_LIST_BYTES_MAX = 1 << 17;
+
+class RecordingSink implements OutputSink {
+  readonly fates: Fate[] = [];
+  readonly #rig: ActionRig;
+
+  constructor(rig: ActionRig) {
+    this.#rig = rig;
+  }
+
+  output(portNo: number, frame: number): void {
+    this.fates.push({ kind: "output", portNo, hex: this.#rig.consume(frame) });
+  }
+
+  upcall(slot: number, frame: number, attributes: number, attributeBytes: number, packetBytes: number): void {
+    const copy = bytesToHex(this.#rig.arena.u8.slice(attributes, attributes + attributeBytes));
+    this.fates.push({ kind: "upcall", slot, attributes: copy, packetBytes, hex: this.#rig.consume(frame) });
+  }
+
+  drop(frame: number, end: number): void {
+    this.#rig.consume(frame);
+    const name = Object.entries(ACTION_END).find(([, value]) => value === end)![0];
+    this.fates.push({ kind: "drop", end: name as keyof typeof ACTION_END });
+  }
+}
+
+export class ActionRig {
+  readonly arena: Arena;
+  readonly pool: FramePool;
+  readonly packets: Packets;
+  readonly executor: Executor;
+  readonly extractor: Extractor;
+  readonly #sink: RecordingSink;
+  readonly #batch: number;
+  readonly #actions: number;
+
+  constructor(vlanLimit = 1, frameBytes = 2048) {
+    this.arena = Arena.create({
+      ...DEFAULT_SIZES,
+      frameCount: FRAME_COUNT,
+      frameBytes,
+      flowCountMax: 16,
+      maskCountMax: 4,
+      portCountMax: 4,
+      kernelRingBytes: 0,
+    });
+    fillReserve(this.arena);
+    this.pool = new FramePool(this.arena, 0, true);
+    this.packets = new Packets(this.arena, this.pool);
+    this.extractor = new Extractor(this.arena, vlanLimit);
+    this.#batch = this.arena.region("batches").offset;
+    this.#actions = this.arena.region("actions").offset;
+    this.#sink = new RecordingSink(this);
+    const linear = this.#batch + BATCH.linear;
+    this.executor = new Executor(this.arena, this.pool, this.packets, this.#sink, linear);
+  }
+
+  /** Sends one packet through the list. @param chain the frames to lay it in, one frame when not given */
+  run(packet: Uint8Array, actions: Uint8Array, chain?: readonly ChainPart[], partial?: Partial): Fate[] {
+    if (actions.length > ACTION_LIST_BYTES_MAX) throw new RangeError(`${actions.length} bytes of actions`);
+    const frame = this.lay(packet, chain);
+    if (partial !== undefined) {
+      this.packets.setFlags(frame, partial.flags);
+      this.packets.setCsum(frame, partial.csumStart, partial.csumOffset);
+    }
+    return this.runFrame(frame, actions);
+  }
+
+  runFrame(frame: number, actions: Uint8Array): Fate[] {
+    this.arena.u8.set(actions, this.#actions);
+    const { l3Offset, l4Offset } = this.#extract(frame);
+    this.#sink.fates.length = 0;
+    this.executor.execute(frame, 7, l3Offset, l4Offset, this.#actions, actions.length);
+    if (this.freeFrames() !== FRAME_COUNT) throw new Error(`${FRAME_COUNT - this.freeFrames()} frames lost`);
+    return [...this.#sink.fates];
+  }
+
+  freeFrames(): number {
+    return this.pool.stackCount + reserveCount(this.arena);
+  }
+
+  /** The packet in frames of the pool. */
+  lay(packet: Uint8Array, chain?: readonly ChainPart[]): number {
+    if (chain === undefined) return this.packets.fromBytes(packet, 1);
+    let first = NO_FRAME;
+    let previous = NO_FRAME;
+    let from = 0;
+    for (const { dataOffset, dataBytes } of chain) {
+      const frame = this.pool.alloc();
+      this.packets.setSingle(frame, dataOffset, dataBytes);
+      this.arena.u8.set(packet.subarray(from, from + dataBytes), this.packets.head(frame));
+      if (first === NO_FRAME) first = frame;
+      else this.packets.setNext(previous, frame);
+      previous = frame;
+      from += dataBytes;
+    }
+    this.packets.setTotals(first, packet.length, chain.length);
+    this.packets.setPortNo(first, 1);
+    return first;
+  }
+
+  /** Takes the packet's bytes as hex and gives its frames back; checks that the chain's records agree. */
+  consume(frame: number): string {
+    let bytes = 0;
+    let segments = 0;
+    for (let part = frame; part !== NO_FRAME; part = this.packets.nextFrame(part)) {
+      const { dataBytes, dataOffset } = {
+        dataBytes: this.packets.dataBytes(part),
+        dataOffset: this.packets.dataOffset(part),
+      };
+      if (dataBytes === 0) throw new Error(`frame ${part} of packet ${frame} is empty`);
+      if (dataOffset + dataBytes > this.arena.plan.sizes.frameBytes) throw new Error("data beyond its frame");
+      bytes += dataBytes;
+      segments += 1;
+    }
+    if (bytes !== this.packets.packetBytes(frame) || segments !== this.packets.segmentCount(frame)) {
+      throw new Error(
+        `packet ${frame}: records say ${this.packets.packetBytes(frame)} bytes, frames ${bytes}`,
+      );
+    }
+    const hex = bytesToHex(this.packets.toBytes(frame));
+    this.pool.freePacket(frame);
+    return hex;
+  }
+
+  #extract(frame: number): { l3Offset: number; l4Offset: number } {
+    const linear = this.#batch + BATCH.linear;
+    const bytes = this.packets.packetBytes(frame);
+    this.packets.gather(frame, linear, bytes);
+    this.extractor.receive(linear, bytes, bytes, this.#batch + BATCH.keys, (1 << KEY_LINE_COUNT) - 1, 1);
+    return { l3Offset: this.extractor.l3Offset, l4Offset: this.extractor.l4Offset };
+  }
+
+  /** The key of the last packet, as extracted. */
+  key(keyBytes: number): Uint8Array {
+    return this.arena.u8.slice(this.#batch + BATCH.keys, this.#batch + BATCH.keys + keyBytes);
+  }
+}
+
+/** A random way to lay `packetBytes` bytes in frames, from a generator of numbers below a limit. */
+export function randomChain(
+  packetBytes: number,
+  frameBytes: number,
+  below: (limit: number) => number,
+): ChainPart[] {
+  const chain: ChainPart[] = [];
+  let left = packetBytes;
+  while (left > 0) {
+    const shape = below(3);
+    const most = shape === 0 ? 4 : shape === 1 ? 40 : 700;
+    const dataBytes = Math.min(left, 1 + below(most));
+    const dataOffset = below(4) === 0 ? below(frameBytes - dataBytes + 1) : 258;
+    chain.push({ dataOffset, dataBytes });
+    left -= dataBytes;
+  }
+  return chain;
+}
