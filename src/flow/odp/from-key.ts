@@ -11,7 +11,7 @@ import { ETH, ETH_TYPE, NSH_MD_TYPE } from "../../packet/link-headers.ts";
 import { type FieldName, K } from "../fields.ts";
 import { fieldBytes, getNumber, isZero } from "../key.ts";
 import { NlWriter } from "../nlattr.ts";
-import { KEY_ATTR, KEY_ATTR_ROWS, MPLS_LABELS_MAX, NSH_KEY_ATTR } from "./attributes.ts";
+import { KEY_ATTR, KEY_ATTR_ROWS, NSH_KEY_ATTR } from "./attributes.ts";
 import { writeTunnel } from "./from-key-tunnel.ts";
 import { structFromKey } from "./members.ts";
 import { PORT_NONE, VLAN_LIMIT_DEFAULT } from "./to-key.ts";
@@ -176,20 +176,19 @@ function writeLayers(out: Export, etherType: number): void {
 
 /** As many labels as the key has, or as the mask looks at. */
 function writeMpls({ writer, flow, mask, data }: Export): void {
-  let labels = 0;
+  let labels = labelCount(flow);
   for (const [index, field] of LSE_FIELDS.entries()) {
-    const isCovered = labels === index && !hasBottom(flow, labels) && !isZero(flow, field);
-    if (isCovered || (mask !== undefined && !isZero(mask, field))) labels = index + 1;
+    if (mask !== undefined && !isZero(mask, field)) labels = Math.max(labels, index + 1);
   }
   const payload = new Uint8Array(labels * 4);
   for (let index = 0; index < labels; index++) payload.set(fieldBytes(data, LSE_FIELDS[index]!), index * 4);
   writer.put(KEY_ATTR.mpls, payload);
 }
 
-/** Whether the stack ends above entry `index`. */
-function hasBottom(flow: Uint8Array, index: number): boolean {
-  if (index === 0 || index > MPLS_LABELS_MAX) return false;
-  return (fieldBytes(flow, LSE_FIELDS[index - 1]!)[MPLS_BOTTOM_BYTE]! & 1) !== 0;
+/** To the bottom of the stack. Without one in sight, OVS counts the entries that are not zero, wherever they lie. */
+function labelCount(flow: Uint8Array): number {
+  const bottom = LSE_FIELDS.findIndex((field) => (fieldBytes(flow, field)[MPLS_BOTTOM_BYTE]! & 1) !== 0);
+  return bottom >= 0 ? bottom + 1 : LSE_FIELDS.filter((field) => !isZero(flow, field)).length;
 }
 
 /** The key has contexts with metadata type 1 only, the mask always. */
