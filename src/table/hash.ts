@@ -39,6 +39,11 @@ function bitCount(word: number): number {
   return count;
 }
 
+/** Takes one word into a hash. */
+export function hashStep(hash: number, word: number, xor: number, multiplier: number): number {
+  return (((hash << 9) | (hash >>> 23)) + Math.imul(word ^ xor, multiplier)) | 0;
+}
+
 export function finishHash(hash: number): number {
   hash ^= hash >>> 15;
   hash = Math.imul(hash, 0x2c1b3c6d);
@@ -54,7 +59,7 @@ export function hashWords(
 ): number {
   let hash = start ^ wordCount;
   for (let index = first; index < first + wordCount; index += 1) {
-    hash = (((hash << 9) | (hash >>> 23)) + Math.imul(i32[index]! ^ xor, multiplier)) | 0;
+    hash = hashStep(hash, i32[index]!, xor, multiplier);
   }
   return finishHash(hash);
 }
@@ -68,7 +73,7 @@ export function hashBytes(bytes: Uint8Array, { start, xor, multiplier }: HashSee
       ((bytes[index + 1] ?? 0) << 8) |
       ((bytes[index + 2] ?? 0) << 16) |
       ((bytes[index + 3] ?? 0) << 24);
-    hash = (((hash << 9) | (hash >>> 23)) + Math.imul(word ^ xor, multiplier)) | 0;
+    hash = hashStep(hash, word, xor, multiplier);
   }
   return finishHash(hash);
 }

@@ -2,8 +2,9 @@
 // each thread that forwards. Hot.
 //
 // Per packet and subtable probed: one hash over the mask's words, one bucket place or two, one compare. A batch goes
-// through a subtable in two passes, hashes first, so that the loads of one packet's bucket and record run while those
-// of the next are under way. Per batch: two ordered loads. Nothing is allocated.
+// through a subtable in passes (hashes, buckets, compares, results), so that the loads of one packet's bucket and record
+// run while those of the next are under way, and word by word, so that a mask word is loaded once for all packets.
+// Per batch: two ordered loads. Nothing is allocated.
 // Memory: reads tableRoot, subtables, buckets, flows, flowKeys; writes this thread's part of subtableHits (hits and
 // probes of each subtable) and the batch's `flow` column.
 //
@@ -15,7 +16,7 @@ import { FLOW_STATS_BYTES, SUBTABLE_HITS_BYTES } from "../memory/region-plan.ts"
 import { ACTION_HEADER, ACTION_HEADER_BYTES, ACTION_UNIT_BYTES } from "./action-store.ts";
 import { BUCKET_UNIT_BYTES, SIZE_BITS } from "./bucket-array.ts";
 import { KEY_UNIT_BYTES } from "./flow-store.ts";
-import { finishHash, hashSeeds } from "./hash.ts";
+import { finishHash, hashSeeds, hashStep } from "./hash.ts";
 import {
   FLOW,
   FLOW_WORDS,
@@ -29,9 +30,19 @@ import {
   threadStatsOffset,
 } from "./layout.ts";
 
-const KEY_SLOT_WORDS = KEY_BYTES / 4;
+const KEY_WORDS = KEY_BYTES / 4;
 const BUCKET_UNIT_WORDS = BUCKET_UNIT_BYTES / 4;
 const KEY_UNIT_WORDS = KEY_UNIT_BYTES / 4;
+/** Packets from which passes over all of them cost less than one packet after the other. */
+const PASSES_FROM = 6;
+/** Module constants: a property of an object, `as const` or not, is a load in hot code. */
+const SUBTABLE_ENTRIES = SUBTABLE.words;
+const SUBTABLE_WORD_COUNT = SUBTABLE.wordCount;
+const SUBTABLE_BLOCK_COUNT = SUBTABLE.blockCount;
+const SUBTABLE_BUCKETS = SUBTABLE.buckets;
+const FLOW_KEY = FLOW.key;
+const FLOW_LONG_KEY = FLOW.longKey;
+const FLOW_NUMBER_MAX = ~TAG_MASK;
 const SIZE_MASK = (1 << SIZE_BITS) - 1;
 
 export class TableReader {
@@ -50,9 +61,15 @@ export class TableReader {
   readonly #hashStart: number;
   readonly #hashXor: number;
   readonly #hashMultiplier: number;
-  readonly #hashes = new Int32Array(BATCH_SIZE);
-  /** Packets of the batch that no subtable matched so far. */
+  /** Packets of the batch that no subtable matched so far, and the word index of each one's key. */
   readonly #pending = new Int32Array(BATCH_SIZE);
+  readonly #keys = new Int32Array(BATCH_SIZE);
+  /** What the passes hand on, by position in `#pending`. */
+  readonly #hashes = new Int32Array(BATCH_SIZE);
+  readonly #placesAt = new Int32Array(BATCH_SIZE);
+  readonly #candidates = new Int32Array(BATCH_SIZE);
+  readonly #storedKeys = new Int32Array(BATCH_SIZE);
+  readonly #differences = new Int32Array(BATCH_SIZE);
   #list = 0;
   #listCount = 0;
   #probes = 0;
@@ -118,22 +135,29 @@ export class TableReader {
    */
   lookupBatch(batch: number, count: number): number {
     this.refresh();
-    const i32 = this.#i32;
     const flowColumn = (batch + BATCH.flow) >>> 2;
     const keys = (batch + BATCH.keys) >>> 2;
     for (let packet = 0; packet < count; packet += 1) {
-      i32[flowColumn + packet] = 0;
       this.#pending[packet] = packet;
+      this.#keys[packet] = (keys + Math.imul(packet, KEY_WORDS)) | 0;
     }
     let left = count;
     for (let rank = 0; rank < this.#listCount && left > 0; rank += 1) {
-      const id = i32[this.#list + rank]!;
+      const id = this.#i32[(this.#list + rank) | 0]!;
       const subtable = this.#subtables + id * SUBTABLE_WORDS;
-      this.#hashPending(subtable, keys, left);
-      const missed = this.#probePending(subtable, keys, flowColumn, left);
+      let missed: number;
+      if (left < PASSES_FROM) {
+        missed = this.#probeEach(subtable, flowColumn, left);
+      } else {
+        this.#hashPending(subtable, left);
+        this.#findCandidates(subtable, left);
+        this.#compareCandidates(subtable, left);
+        missed = this.#settle(subtable, flowColumn, left);
+      }
       this.#count(id, left, left - missed);
       left = missed;
     }
+    for (let index = 0; index < left; index += 1) this.#i32[flowColumn + this.#pending[index]!] = 0;
     return count - left;
   }
 
@@ -144,52 +168,158 @@ export class TableReader {
     this.#probes += probes;
   }
 
-  /** First pass: hashes of the pending packets' keys under the subtable's mask. */
-  #hashPending(subtable: number, keys: number, left: number): void {
+  /** First pass: hashes of the pending keys. Word by word, so that index and mask stay in registers. */
+  #hashPending(subtable: number, left: number): void {
     const i32 = this.#i32;
+    const keys = this.#keys;
+    const hashes = this.#hashes;
     const xor = this.#hashXor;
     const multiplier = this.#hashMultiplier;
-    const first = subtable + SUBTABLE.words;
-    const end = first + i32[subtable + SUBTABLE.wordCount]! * 3;
-    for (let index = 0; index < left; index += 1) {
-      const key = keys + this.#pending[index]! * KEY_SLOT_WORDS;
-      let hash = this.#hashStart;
-      for (let entry = first; entry < end; entry += 3) {
-        const word = i32[key + i32[entry]!]! & i32[entry + 1]!;
-        hash = (((hash << 9) | (hash >>> 23)) + Math.imul(word ^ xor, multiplier)) | 0;
+    hashes.fill(this.#hashStart, 0, left);
+    let entry = (subtable + SUBTABLE_ENTRIES) | 0;
+    const end = (entry + Math.imul(i32[subtable + SUBTABLE_WORD_COUNT]!, 3)) | 0;
+    for (; entry + 9 <= end; entry = (entry + 9) | 0) {
+      const at0 = i32[entry]!;
+      const mask0 = i32[(entry + 1) | 0]!;
+      const at1 = i32[(entry + 3) | 0]!;
+      const mask1 = i32[(entry + 4) | 0]!;
+      const at2 = i32[(entry + 6) | 0]!;
+      const mask2 = i32[(entry + 7) | 0]!;
+      for (let index = 0; index < left; index += 1) {
+        const key = keys[index]!;
+        let hash = hashStep(hashes[index]!, i32[(key + at0) | 0]! & mask0, xor, multiplier);
+        hash = hashStep(hash, i32[(key + at1) | 0]! & mask1, xor, multiplier);
+        hashes[index] = hashStep(hash, i32[(key + at2) | 0]! & mask2, xor, multiplier);
       }
-      this.#hashes[index] = finishHash(hash);
+    }
+    for (; entry < end; entry = (entry + 3) | 0) {
+      const at = i32[entry]!;
+      const mask = i32[(entry + 1) | 0]!;
+      for (let index = 0; index < left; index += 1) {
+        hashes[index] = hashStep(hashes[index]!, i32[(keys[index]! + at) | 0]! & mask, xor, multiplier);
+      }
     }
   }
 
-  /** Second pass: buckets and compares. Packets that missed stay pending, in order; returns how many. */
-  #probePending(subtable: number, keys: number, flowColumn: number, left: number): number {
+  /** Second pass: the first flow with the right tag in each key's chain, 0 when there is none. */
+  #findCandidates(subtable: number, left: number): void {
     const i32 = this.#i32;
-    const buckets = i32[subtable + SUBTABLE.buckets]!;
-    const places = this.#buckets + (buckets >>> SIZE_BITS) * BUCKET_UNIT_WORDS;
+    const hashes = this.#hashes;
+    const candidates = this.#candidates;
+    const placesAt = this.#placesAt;
+    const storedKeys = this.#storedKeys;
+    const flows = (this.#flows + FLOW_KEY) | 0;
+    const buckets = i32[subtable + SUBTABLE_BUCKETS]!;
+    const places = (this.#buckets + Math.imul(buckets >>> SIZE_BITS, BUCKET_UNIT_WORDS)) | 0;
     const mask = (1 << (buckets & SIZE_MASK)) - 1;
-    let missed = 0;
     for (let index = 0; index < left; index += 1) {
-      const packet = this.#pending[index]!;
-      const key = keys + packet * KEY_SLOT_WORDS;
-      const hash = this.#hashes[index]!;
+      const hash = finishHash(hashes[index]!);
       const tag = hash & TAG_MASK;
-      let flowNo = 0;
-      for (let place = hash & mask; ; place = (place + 1) & mask) {
-        const word = i32[places + place]!;
+      let place = hash & mask;
+      let candidate = 0;
+      for (;;) {
+        const word = i32[(places + place) | 0]!;
         if (word === 0) break;
         // With the tag taken away only the number is left, or 0 of a tombstone, when the tags are equal.
-        const candidate = word ^ tag;
-        if (candidate > 0 && candidate <= ~TAG_MASK && this.#matches(subtable, key, candidate)) {
-          flowNo = candidate;
-          break;
-        }
+        candidate = word ^ tag;
+        if (candidate > 0 && candidate <= FLOW_NUMBER_MAX) break;
+        candidate = 0;
+        place = (place + 1) & mask;
+      }
+      hashes[index] = hash;
+      placesAt[index] = place;
+      candidates[index] = candidate;
+      // Without a candidate this is the unused record of number 0.
+      storedKeys[index] = (flows + Math.imul(candidate, FLOW_WORDS)) | 0;
+    }
+  }
+
+  /** Third pass: how each pending key differs from its candidate's, 0 where it does not. */
+  #compareCandidates(subtable: number, left: number): void {
+    const i32 = this.#i32;
+    const keys = this.#keys;
+    const storedKeys = this.#storedKeys;
+    const differences = this.#differences;
+    differences.fill(0, 0, left);
+    if (i32[subtable + SUBTABLE_BLOCK_COUNT]! > INLINE_BLOCKS) this.#followLongKeys(left);
+    let entry = (subtable + SUBTABLE_ENTRIES) | 0;
+    const end = (entry + Math.imul(i32[subtable + SUBTABLE_WORD_COUNT]!, 3)) | 0;
+    for (; entry + 9 <= end; entry = (entry + 9) | 0) {
+      const at0 = i32[entry]!;
+      const mask0 = i32[(entry + 1) | 0]!;
+      const stored0 = i32[(entry + 2) | 0]!;
+      const at1 = i32[(entry + 3) | 0]!;
+      const mask1 = i32[(entry + 4) | 0]!;
+      const stored1 = i32[(entry + 5) | 0]!;
+      const at2 = i32[(entry + 6) | 0]!;
+      const mask2 = i32[(entry + 7) | 0]!;
+      const stored2 = i32[(entry + 8) | 0]!;
+      for (let index = 0; index < left; index += 1) {
+        const key = keys[index]!;
+        const stored = storedKeys[index]!;
+        differences[index]! |=
+          ((i32[(key + at0) | 0]! ^ i32[(stored + stored0) | 0]!) & mask0) |
+          ((i32[(key + at1) | 0]! ^ i32[(stored + stored1) | 0]!) & mask1) |
+          ((i32[(key + at2) | 0]! ^ i32[(stored + stored2) | 0]!) & mask2);
+      }
+    }
+    for (; entry < end; entry = (entry + 3) | 0) {
+      const at = i32[entry]!;
+      const mask = i32[(entry + 1) | 0]!;
+      const storedAt = i32[(entry + 2) | 0]!;
+      for (let index = 0; index < left; index += 1) {
+        differences[index]! |=
+          (i32[(keys[index]! + at) | 0]! ^ i32[(storedKeys[index]! + storedAt) | 0]!) & mask;
+      }
+    }
+  }
+
+  /** Keys of more than INLINE_BLOCKS blocks stand in flowKeys. */
+  #followLongKeys(left: number): void {
+    const step = FLOW_LONG_KEY - FLOW_KEY;
+    for (let index = 0; index < left; index += 1) {
+      const longKey = this.#i32[(this.#storedKeys[index]! + step) | 0]!;
+      this.#storedKeys[index] = (this.#flowKeys + Math.imul(longKey, KEY_UNIT_WORDS)) | 0;
+    }
+  }
+
+  /**
+   * Last pass: writes the hits and keeps the others pending, in order; returns how many. A candidate that only shared
+   * the tag sends its packet further along the chain.
+   */
+  #settle(subtable: number, flowColumn: number, left: number): number {
+    const i32 = this.#i32;
+    let missed = 0;
+    for (let index = 0; index < left; index += 1) {
+      let flowNo = this.#candidates[index]!;
+      const packet = this.#pending[index]!;
+      if (flowNo !== 0 && this.#differences[index] !== 0) {
+        flowNo = this.#chain(subtable, this.#keys[index]!, this.#hashes[index]!, this.#placesAt[index]! + 1);
       }
       if (flowNo === 0) {
         this.#pending[missed] = packet;
+        this.#keys[missed] = this.#keys[index]!;
         missed += 1;
       } else {
-        i32[flowColumn + packet] = flowNo;
+        i32[(flowColumn + packet) | 0] = flowNo;
+      }
+    }
+    return missed;
+  }
+
+  /** All passes at once, packet by packet: a few packets do not pay for four loops. */
+  #probeEach(subtable: number, flowColumn: number, left: number): number {
+    let missed = 0;
+    for (let index = 0; index < left; index += 1) {
+      const packet = this.#pending[index]!;
+      const key = this.#keys[index]!;
+      const flowNo = this.#probe(subtable, key);
+      if (flowNo === 0) {
+        this.#pending[missed] = packet;
+        this.#keys[missed] = key;
+        missed += 1;
+      } else {
+        this.#i32[(flowColumn + packet) | 0] = flowNo;
       }
     }
     return missed;
@@ -205,26 +335,31 @@ export class TableReader {
     const first = subtable + SUBTABLE.words;
     const end = first + i32[subtable + SUBTABLE.wordCount]! * 3;
     let hash = this.#hashStart;
-    for (let entry = first; entry < end; entry += 3) {
-      const word = i32[key + i32[entry]!]! & i32[entry + 1]!;
-      hash = (((hash << 9) | (hash >>> 23)) + Math.imul(word ^ this.#hashXor, this.#hashMultiplier)) | 0;
+    for (let entry = first; entry < end; entry = (entry + 3) | 0) {
+      const word = i32[(key + i32[entry]!) | 0]! & i32[(entry + 1) | 0]!;
+      hash = hashStep(hash, word, this.#hashXor, this.#hashMultiplier);
     }
     return finishHash(hash);
   }
 
   /** One key in one subtable: the flow, 0 when none matches. */
   #probe(subtable: number, key: number): number {
-    const i32 = this.#i32;
     const hash = this.#hash(subtable, key);
-    const buckets = i32[subtable + SUBTABLE.buckets]!;
-    const places = this.#buckets + (buckets >>> SIZE_BITS) * BUCKET_UNIT_WORDS;
+    return this.#chain(subtable, key, hash, hash);
+  }
+
+  /** Follows a chain from place `from` on: the flow that matches, 0 when none does. */
+  #chain(subtable: number, key: number, hash: number, from: number): number {
+    const i32 = this.#i32;
+    const buckets = i32[subtable + SUBTABLE_BUCKETS]!;
+    const places = (this.#buckets + Math.imul(buckets >>> SIZE_BITS, BUCKET_UNIT_WORDS)) | 0;
     const mask = (1 << (buckets & SIZE_MASK)) - 1;
     const tag = hash & TAG_MASK;
-    for (let place = hash & mask; ; place = (place + 1) & mask) {
-      const word = i32[places + place]!;
+    for (let place = from & mask; ; place = (place + 1) & mask) {
+      const word = i32[(places + place) | 0]!;
       if (word === 0) return 0;
       const candidate = word ^ tag;
-      if (candidate > 0 && candidate <= ~TAG_MASK && this.#matches(subtable, key, candidate))
+      if (candidate > 0 && candidate <= FLOW_NUMBER_MAX && this.#matches(subtable, key, candidate))
         return candidate;
     }
   }
@@ -232,15 +367,16 @@ export class TableReader {
   /** Compares the masked key with the one that the flow stores. */
   #matches(subtable: number, key: number, flowNo: number): boolean {
     const i32 = this.#i32;
-    const record = this.#flows + flowNo * FLOW_WORDS;
+    const record = (this.#flows + Math.imul(flowNo, FLOW_WORDS)) | 0;
     const stored =
-      i32[subtable + SUBTABLE.blockCount]! <= INLINE_BLOCKS
-        ? record + FLOW.key
-        : this.#flowKeys + i32[record + FLOW.longKey]! * KEY_UNIT_WORDS;
-    const first = subtable + SUBTABLE.words;
-    const end = first + i32[subtable + SUBTABLE.wordCount]! * 3;
-    for (let entry = first; entry < end; entry += 3) {
-      if ((i32[key + i32[entry]!]! & i32[entry + 1]!) !== i32[stored + i32[entry + 2]!]!) return false;
+      i32[subtable + SUBTABLE_BLOCK_COUNT]! <= INLINE_BLOCKS
+        ? (record + FLOW_KEY) | 0
+        : (this.#flowKeys + Math.imul(i32[(record + FLOW_LONG_KEY) | 0]!, KEY_UNIT_WORDS)) | 0;
+    const first = (subtable + SUBTABLE_ENTRIES) | 0;
+    const end = (first + Math.imul(i32[subtable + SUBTABLE_WORD_COUNT]!, 3)) | 0;
+    for (let entry = first; entry < end; entry = (entry + 3) | 0) {
+      const difference = i32[(key + i32[entry]!) | 0]! ^ i32[(stored + i32[(entry + 2) | 0]!) | 0]!;
+      if ((difference & i32[(entry + 1) | 0]!) !== 0) return false;
     }
     return true;
   }
