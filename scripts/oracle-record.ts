@@ -1,5 +1,5 @@
-// Asks the installed Open vSwitch for the answers in test/oracle: keys of random packets, and what random flows and
-// actions do to them. The rows follow from the seed; run it again only to get other or more rows.
+// Asks the installed Open vSwitch for the answers in test/oracle: keys of random packets, and what random
+// flows and actions do to them. The rows follow from the seed; run it again only to get other or more rows.
 //
 //   node build/scripts/oracle-record.js [--seed N]
 

@@ -1,6 +1,6 @@
-// MAC, IPv4 and IPv6 addresses between text and bytes. Control path. IPv6 is printed in the form of RFC 5952, which
-// is also what inet_ntop of the C library gives: the longest run of two or more zero words is shortened, the first
-// of equals; ::a.b.c.d and ::ffff:a.b.c.d keep their dotted tail.
+// MAC, IPv4 and IPv6 addresses between text and bytes. Control path. IPv6 is printed in the form of RFC 5952,
+// which is also what inet_ntop of the C library gives: the longest run of two or more zero words is
+// shortened, the first of equals; ::a.b.c.d and ::ffff:a.b.c.d keep their dotted tail.
 
 export function formatMac(bytes: Uint8Array, offset = 0): string {
   const parts: string[] = [];
@@ -58,7 +58,9 @@ function longestZeroRun(words: readonly number[]): { start: number; count: numbe
   return longest;
 }
 
-/** The sixteen bytes of an IPv6 address in any form of RFC 4291 section 2.2; undefined when the text is none. */
+/**
+ * The sixteen bytes of an IPv6 address in any form of RFC 4291 section 2.2; undefined when the text is none.
+ */
 export function parseIpv6(text: string): Uint8Array | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;

@@ -1,4 +1,5 @@
-// Builder layers of the transport and of control messages: TCP, UDP, SCTP, ICMP, IGMP, ICMPv6 and neighbour discovery.
+// Builder layers of the transport and of control messages: TCP, UDP, SCTP, ICMP, IGMP, ICMPv6 and neighbour
+// discovery.
 
 import { parseIpv6, parseMac } from "./address.ts";
 import { addressBytes, type Layer, type Pseudo } from "./builder.ts";

@@ -2,10 +2,10 @@
 //
 //   buildFrame([ethernet({ dst }), vlan({ vid: 5 }), ipv4({ src, dst }), udp({ dst: 53 })], payload)
 //
-// A layer knows its header's size and how an enclosing header names it (Ethertype, IP protocol, NSH next protocol).
-// Headers are written from the outside in, when all sizes are known; checksums from the inside out. Whatever a caller
-// states explicitly (a length, a checksum, a protocol) stands as stated, so wrong frames are built with the same
-// calls.
+// A layer knows its header's size and how an enclosing header names it (Ethertype, IP protocol, NSH next
+// protocol). Headers are written from the outside in, when all sizes are known; checksums from the inside
+// out. Whatever a caller states explicitly (a length, a checksum, a protocol) stands as stated, so wrong
+// frames are built with the same calls.
 
 /** How enclosing headers name a layer; what a header cannot name stays 0 there. */
 export interface LayerName {

@@ -1,5 +1,6 @@
-// Big-endian reads and writes at a byte offset. Hot: every function is per packet, allocates nothing and inlines.
-// Packet fields sit at any alignment, so words are put together from bytes; the 32-bit reads answer unsigned.
+// Big-endian reads and writes at a byte offset. Hot: every function is per packet, allocates nothing and
+// inlines. Packet fields sit at any alignment, so words are put together from bytes; the 32-bit reads answer
+// unsigned.
 
 export function readBe16(bytes: Uint8Array, offset: number): number {
   return (bytes[offset]! << 8) | bytes[offset + 1]!;
@@ -39,7 +40,10 @@ export function bytesToHex(bytes: Uint8Array): string {
   return text;
 }
 
-/** Bytes of a string of hex digits; blanks between digits are allowed, anything else is an error with its column. */
+/**
+ * Bytes of a string of hex digits; blanks between digits are allowed, anything else is an error with its
+ * column.
+ */
 export function hexToBytes(text: string): Uint8Array {
   const digits = text.replace(/\s+/g, "");
   const wrong = /[^0-9a-fA-F]/.exec(text.replace(/\s/g, "0"));

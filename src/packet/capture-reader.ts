@@ -7,8 +7,8 @@ import { isPcapngMagic, PcapngReader } from "./pcapng.ts";
 const MAGIC_BYTES = 4;
 
 /**
- * The reader for a capture whose first chunk is given; that chunk is fed already and must hold the four bytes of
- * the magic. `source` names the file in errors.
+ * The reader for a capture whose first chunk is given; that chunk is fed already and must hold the four bytes
+ * of the magic. `source` names the file in errors.
  */
 export function openCapture(source: string, firstChunk: Uint8Array): CaptureReader {
   if (firstChunk.length < MAGIC_BYTES) {

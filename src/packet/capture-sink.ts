@@ -1,5 +1,6 @@
 // The output side of both capture writers: a fixed buffer that words and data are put into in the file's byte
-// order, handed to the sink when full. The sink must take the bytes before it returns; the buffer is used again.
+// order, handed to the sink when full. The sink must take the bytes before it returns; the buffer is used
+// again.
 
 const SINK_BUFFER_BYTES = 65_536;
 

@@ -1,8 +1,8 @@
-// What the readers and writers of both capture formats share: the packet record, interfaces, errors that say where
-// in the file, and the buffer that readers are fed through.
+// What the readers and writers of both capture formats share: the packet record, interfaces, errors that say
+// where in the file, and the buffer that readers are fed through.
 //
-// A reader is fed chunks of a file in any sizes and gives one reused record a packet. The record points into the
-// reader's buffer and is good until the next `next` or `feed`. Per packet nothing is allocated.
+// A reader is fed chunks of a file in any sizes and gives one reused record a packet. The record points into
+// the reader's buffer and is good until the next `next` or `feed`. Per packet nothing is allocated.
 
 /** Link type of Ethernet in both formats (LINKTYPE_ETHERNET). */
 export const LINK_TYPE_ETHERNET = 1;
@@ -19,7 +19,9 @@ export interface CaptureInterface {
   readonly snapBytes: number;
 }
 
-/** The one record of a reader, valid until the next call. Data stands at `dataOffset` of the reader's `bytes`. */
+/**
+ * The one record of a reader, valid until the next call. Data stands at `dataOffset` of the reader's `bytes`.
+ */
 export interface CapturePacket {
   seconds: number;
   nanoseconds: number;
@@ -65,7 +67,9 @@ export interface CaptureWriter {
   flush(): void;
 }
 
-/** A capture file that breaks its format: names the file, the byte offset, the block or record, and the rule. */
+/**
+ * A capture file that breaks its format: names the file, the byte offset, the block or record, and the rule.
+ */
 export class CaptureError extends Error {
   readonly source: string;
   readonly fileOffset: number;

@@ -1,12 +1,13 @@
 // The Internet checksum: sums over packet bytes, pseudo headers and incremental updates.
 //
-// A running sum is an unfolded number below 2^31 made of big-endian 16-bit words; any number of pieces may be added
-// before it is folded and complemented. A piece that begins at an odd position of the summed data counts with its
-// bytes changed over (RFC 1071 section 2 B), which is what a packet spread over several frames needs.
+// A running sum is an unfolded number below 2^31 made of big-endian 16-bit words; any number of pieces may be
+// added before it is folded and complemented. A piece that begins at an odd position of the summed data
+// counts with its bytes changed over (RFC 1071 section 2 B), which is what a packet spread over several
+// frames needs.
 //
 // Updates follow equation 3 of RFC 1624: HC' = ~(~HC + ~m + m'). They keep a wrong checksum wrong by the same
-// difference. An update that changes nothing is not neutral: it turns 0xffff into 0. OVS therefore skips fields
-// whose value stays as it is, and so must the caller.
+// difference. An update that changes nothing is not neutral: it turns 0xffff into 0. OVS therefore skips
+// fields whose value stays as it is, and so must the caller.
 //
 // Hot: all of it runs per packet, on caller's memory, and allocates nothing.
 
@@ -65,8 +66,8 @@ export function pseudoSumV4(bytes: Uint8Array, ipOffset: number, protocol: numbe
 }
 
 /**
- * Sum of the IPv6 pseudo header (RFC 8200 section 8.1). The destination has an offset of its own, because with an
- * unfinished routing header it is that header's last address.
+ * Sum of the IPv6 pseudo header (RFC 8200 section 8.1). The destination has an offset of its own, because
+ * with an unfinished routing header it is that header's last address.
  */
 export function pseudoSumV6(
   bytes: Uint8Array,

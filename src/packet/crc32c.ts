@@ -1,8 +1,8 @@
-// CRC32c (Castagnoli), SCTP's checksum: RFC 9260 appendix A, as RFC 4960 had it. Reflected polynomial 0x82f63b78,
-// state begins as all ones and ends complemented.
+// CRC32c (Castagnoli), SCTP's checksum: RFC 9260 appendix A, as RFC 4960 had it. Reflected polynomial
+// 0x82f63b78, state begins as all ones and ends complemented.
 //
-// Eight bytes a step with eight tables of 256 words ("slicing by 8"); the tables are made once when the module is
-// loaded. Hot: runs per SCTP packet, reads the caller's memory, allocates nothing.
+// Eight bytes a step with eight tables of 256 words ("slicing by 8"); the tables are made once when the
+// module is loaded. Hot: runs per SCTP packet, reads the caller's memory, allocates nothing.
 
 import { readBe32 } from "./bytes.ts";
 import { SCTP } from "./transport-headers.ts";

@@ -1,5 +1,6 @@
-// Offsets and values of the link layer and of what stands between it and the network layer: Ethernet, 802.2/SNAP,
-// VLAN tags, MPLS, NSH and ARP. Offsets count from the first byte of the header that the table names.
+// Offsets and values of the link layer and of what stands between it and the network layer: Ethernet,
+// 802.2/SNAP, VLAN tags, MPLS, NSH and ARP. Offsets count from the first byte of the header that the table
+// names.
 
 /** IEEE 802.3: addresses, then a type (at least 0x600) or a length. */
 export const ETH = {

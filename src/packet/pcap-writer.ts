@@ -1,5 +1,6 @@
-// Writes pcap files, with nanoseconds unless asked otherwise. A pcap file has one link type and no interfaces, so the
-// interface index of a packet is not kept. The seconds are 32 bits wide: times past 2106 are refused.
+// Writes pcap files, with nanoseconds unless asked otherwise. A pcap file has one link type and no
+// interfaces, so the interface index of a packet is not kept. The seconds are 32 bits wide: times past 2106
+// are refused.
 
 import { CAPTURED_BYTES_MAX, type CaptureWriter, LINK_TYPE_ETHERNET } from "./capture.ts";
 import { type CaptureSink, SinkBuffer } from "./capture-sink.ts";

@@ -1,9 +1,9 @@
-// The pcap format of libpcap ("savefile"): one 24-byte header, then records of 16 bytes and data. Four magics: micro-
-// or nanoseconds, in the byte order of the machine that wrote the file.
+// The pcap format of libpcap ("savefile"): one 24-byte header, then records of 16 bytes and data. Four
+// magics: micro- or nanoseconds, in the byte order of the machine that wrote the file.
 //
-// Versions before 2.3 hold the two lengths of a record changed over; 2.3 came from writers of both kinds, so there
-// the smaller one is the captured length, as in libpcap. A fraction of a second that is too large is carried into
-// the seconds. The upper half of the link-type word holds FCS facts and is not part of the type.
+// Versions before 2.3 hold the two lengths of a record changed over; 2.3 came from writers of both kinds, so
+// there the smaller one is the captured length, as in libpcap. A fraction of a second that is too large is
+// carried into the seconds. The upper half of the link-type word holds FCS facts and is not part of the type.
 
 import {
   CAPTURED_BYTES_MAX,

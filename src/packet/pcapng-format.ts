@@ -1,5 +1,6 @@
-// Numbers of the pcapng format (draft-ietf-opsawg-pcapng) that reader and writer share. A block is type, total
-// length, body padded to four bytes, total length again; a section header tells the byte order of its section.
+// Numbers of the pcapng format (draft-ietf-opsawg-pcapng) that reader and writer share. A block is type,
+// total length, body padded to four bytes, total length again; a section header tells the byte order of its
+// section.
 
 export const BLOCK = {
   sectionHeader: 0x0a0d0d0a,

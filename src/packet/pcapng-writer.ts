@@ -1,6 +1,6 @@
-// Writes pcapng: one section, one interface block for each interface with its name and nanosecond times, enhanced
-// packet blocks. Interfaces are all told before the first packet or as they come up; a packet of an interface that
-// was never added is refused.
+// Writes pcapng: one section, one interface block for each interface with its name and nanosecond times,
+// enhanced packet blocks. Interfaces are all told before the first packet or as they come up; a packet of an
+// interface that was never added is refused.
 
 import { CAPTURED_BYTES_MAX, type CaptureWriter, LINK_TYPE_ETHERNET } from "./capture.ts";
 import { type CaptureSink, SinkBuffer } from "./capture-sink.ts";

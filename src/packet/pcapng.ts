@@ -1,8 +1,9 @@
-// Reads pcapng: any number of sections, each in its own byte order with its own interfaces; enhanced, simple and
-// obsolete packet blocks; other blocks and options are passed over. Interfaces of later sections are numbered on.
+// Reads pcapng: any number of sections, each in its own byte order with its own interfaces; enhanced, simple
+// and obsolete packet blocks; other blocks and options are passed over. Interfaces of later sections are
+// numbered on.
 //
-// A block is looked at when all of it is there, so a damaged length can hold at most BLOCK_BYTES_MAX bytes back. Per
-// packet nothing is allocated; per interface one object is.
+// A block is looked at when all of it is there, so a damaged length can hold at most BLOCK_BYTES_MAX bytes
+// back. Per packet nothing is allocated; per interface one object is.
 
 import {
   CAPTURED_BYTES_MAX,
@@ -227,7 +228,9 @@ export class PcapngReader implements CaptureReader {
     packet.dataBytes = captured;
   }
 
-  /** A simple packet has no time and belongs to the section's first interface, whose snapshot length cut it. */
+  /**
+   * A simple packet has no time and belongs to the section's first interface, whose snapshot length cut it.
+   */
   #readSimple(blockBytes: number): void {
     const what = "simple packet block";
     this.#expectBytes(what, blockBytes, SIMPLE.bytesMin);
@@ -283,7 +286,9 @@ function blockName(type: number): string {
   return BLOCK_NAMES[type] ?? `block of type 0x${type.toString(16)}`;
 }
 
-/** Does a file that begins with these bytes look like pcapng? The block type reads alike in both byte orders. */
+/**
+ * Does a file that begins with these bytes look like pcapng? The block type reads alike in both byte orders.
+ */
 export function isPcapngMagic(bytes: Uint8Array, offset: number): boolean {
   return readFile32(bytes, offset, true) === BLOCK.sectionHeader;
 }

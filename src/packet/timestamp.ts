@@ -1,6 +1,7 @@
-// 64-bit packet times of pcapng in the units of if_tsresol, split into seconds and nanoseconds, exactly and without
-// BigInt: long division over 16-bit digits in numbers that stay below 2^53. A resolution finer than a nanosecond is
-// cut. Seconds past 2^53 (only units of a second or longer reach them) are rounded as numbers are.
+// 64-bit packet times of pcapng in the units of if_tsresol, split into seconds and nanoseconds, exactly and
+// without BigInt: long division over 16-bit digits in numbers that stay below 2^53. A resolution finer than a
+// nanosecond is cut. Seconds past 2^53 (only units of a second or longer reach them) are rounded as numbers
+// are.
 //
 // Hot: `split` runs per packet and writes its answer into the object's own two fields.
 

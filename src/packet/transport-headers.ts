@@ -1,4 +1,5 @@
-// Offsets and values of TCP, UDP, SCTP, ICMP, ICMPv6 and neighbour discovery, from the first byte of each header.
+// Offsets and values of TCP, UDP, SCTP, ICMP, ICMPv6 and neighbour discovery, from the first byte of each
+// header.
 
 /** RFC 9293. The word at dataOffsetFlags is data offset 4, reserved 3, NS and the eight flags. */
 export const TCP = {

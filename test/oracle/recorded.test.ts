@@ -1,5 +1,5 @@
-// Asks the installed Open vSwitch again for what is recorded here, and for a part of the corpora: a recording that
-// no longer holds, or an oracle that answers something else than the packets it was given, fails.
+// Asks the installed Open vSwitch again for what is recorded here, and for a part of the corpora: a recording
+// that no longer holds, or an oracle that answers something else than the packets it was given, fails.
 
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";

@@ -1,5 +1,5 @@
-// tshark and capinfos as judges: they read what our writers write, and find every checksum that the builders compute
-// to be good.
+// tshark and capinfos as judges: they read what our writers write, and find every checksum that the builders
+// compute to be good.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

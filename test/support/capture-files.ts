@@ -1,6 +1,6 @@
 // Makes capture files of every form that the readers must take, independently of the project's writers: plain
-// DataView code by the format's text, with sections, interfaces, resolutions, block kinds and foreign blocks in any
-// mixture. Each file comes with what a reader must find in it.
+// DataView code by the format's text, with sections, interfaces, resolutions, block kinds and foreign blocks
+// in any mixture. Each file comes with what a reader must find in it.
 
 import fc from "fast-check";
 

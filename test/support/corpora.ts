@@ -1,5 +1,5 @@
-// The corpora that stand beside the repository (../shared/corpora): inputs, and what the real Open vSwitch answered.
-// A clone need not have them; each reader then answers undefined and corporaSkipReason() says why.
+// The corpora that stand beside the repository (../shared/corpora): inputs, and what the real Open vSwitch
+// answered. A clone need not have them; each reader then answers undefined and corporaSkipReason() says why.
 
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -47,7 +47,9 @@ const authentication = fc
   .chain((wordCount) => fc.uint8Array({ minLength: wordCount * 4 + 2, maxLength: wordCount * 4 + 2 }))
   .map((body): Layer => ipv6Authentication(body));
 
-/** Mostly none, else up to five of hop-by-hop, destination, mobility, routing, fragment and authentication. */
+/**
+ * Mostly none, else up to five of hop-by-hop, destination, mobility, routing, fragment and authentication.
+ */
 export function ipv6Extensions(address: fc.Arbitrary<string | Uint8Array>): fc.Arbitrary<Layer[]> {
   const extension = fc.oneof(options, routing(address), fragment, authentication);
   return fc.oneof(

@@ -1,7 +1,7 @@
-// fast-check arbitraries for frames. `validFrame` gives whole stacks with right lengths and checksums; `hostileFrame`
-// takes one and damages it: cut anywhere, bytes and bits changed, length fields of all kinds wrong; `anyFrame` mixes
-// both with bytes that never were a frame. Values come from small pools, so that fields collide between frames as
-// often as tables and caches need it.
+// fast-check arbitraries for frames. `validFrame` gives whole stacks with right lengths and checksums;
+// `hostileFrame` takes one and damages it: cut anywhere, bytes and bits changed, length fields of all kinds
+// wrong; `anyFrame` mixes both with bytes that never were a frame. Values come from small pools, so that
+// fields collide between frames as often as tables and caches need it.
 
 import fc from "fast-check";
 import { buildFrame, type Layer, padFrame } from "../../src/packet/builder.ts";
@@ -173,7 +173,10 @@ export function frameLayers(options: FrameOptions = {}): fc.Arbitrary<Layer[]> {
   );
 }
 
-/** A frame whose lengths and checksums are right, sometimes padded to 60 bytes or with a tail behind the packet. */
+/**
+ * A frame whose lengths and checksums are right, sometimes padded to 60 bytes or with a tail behind the
+ * packet.
+ */
 export function validFrame(options: FrameOptions = {}): fc.Arbitrary<Uint8Array> {
   const payload = fc.uint8Array({ maxLength: options.payloadBytesMax ?? PAYLOAD_BYTES_MAX });
   return fc
@@ -183,7 +186,10 @@ export function validFrame(options: FrameOptions = {}): fc.Arbitrary<Uint8Array>
 
 type Mutation = (frame: Uint8Array) => Uint8Array;
 
-/** A place as a part of the whole. Of integers, because doubles are drawn evenly over their bits: nearly all tiny. */
+/**
+ * A place as a part of the whole. Of integers, because doubles are drawn evenly over their bits: nearly all
+ * tiny.
+ */
 const part01 = fc.integer({ min: 0, max: 10_000 }).map((part) => part / 10_000);
 
 const cut: fc.Arbitrary<Mutation> = part01.map((part) => (frame) => {

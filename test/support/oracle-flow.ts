@@ -1,7 +1,8 @@
-// Flows and action lists that fit a packet, for comparisons with the real Open vSwitch: made from the packet's own
-// key text, so that the flow matches and every action has the header that it needs. Left out is what Open vSwitch
-// leaves undefined or is known to do wrong: setting fields of a header that is cut off, transport fields of later
-// fragments, and IPv4 addresses of later fragments (it changes two bytes of their payload).
+// Flows and action lists that fit a packet, for comparisons with the real Open vSwitch: made from the
+// packet's own key text, so that the flow matches and every action has the header that it needs. Left out is
+// what Open vSwitch leaves undefined or is known to do wrong: setting fields of a header that is cut off,
+// transport fields of later fragments, and IPv4 addresses of later fragments (it changes two bytes of their
+// payload).
 
 import type { SeededRandom } from "./random.ts";
 
@@ -41,8 +42,8 @@ function partsOf(key: string): KeyParts {
 }
 
 /**
- * A flow that matches the packet with this key: exact in types, tags, protocol and fragment, any other value. None
- * where Open vSwitch does not read what it prints: 802.2 frames, empty tags, NSH, cut MPLS stacks.
+ * A flow that matches the packet with this key: exact in types, tags, protocol and fragment, any other value.
+ * None where Open vSwitch does not read what it prints: 802.2 frames, empty tags, NSH, cut MPLS stacks.
  */
 export function flowFor(key: string): string | undefined {
   const parts = partsOf(key);

@@ -1,6 +1,6 @@
-// Reads the log of the oracle's ovs-vswitchd as it grows. The daemon writes its log from a thread of its own, so a
-// command's answer may come before its log lines do; the reader therefore waits for a marker that was logged after
-// everything that is asked for.
+// Reads the log of the oracle's ovs-vswitchd as it grows. The daemon writes its log from a thread of its own,
+// so a command's answer may come before its log lines do; the reader therefore waits for a marker that was
+// logged after everything that is asked for.
 
 import { closeSync, openSync, readSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";

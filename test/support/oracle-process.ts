@@ -1,6 +1,7 @@
-// The processes of a private Open vSwitch: ovsdb-server and ovs-vswitchd of the package, with a folder of their own
-// for run files, database and log, so that a switch of the machine is not touched. Both detach, which is how they
-// tell that they are ready; they are ended by their pid files, also when the test's process exits early.
+// The processes of a private Open vSwitch: ovsdb-server and ovs-vswitchd of the package, with a folder of
+// their own for run files, database and log, so that a switch of the machine is not touched. Both detach,
+// which is how they tell that they are ready; they are ended by their pid files, also when the test's process
+// exits early.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";

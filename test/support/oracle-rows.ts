@@ -1,5 +1,5 @@
-// The rows of test/oracle/*.jsonl: what they hold, and how the real Open vSwitch is asked for one. The recorder
-// writes rows with it, the test of the recorded rows asks again, and the rooms' own tests read them.
+// The rows of test/oracle/*.jsonl: what they hold, and how the real Open vSwitch is asked for one. The
+// recorder writes rows with it, the test of the recorded rows asks again, and the rooms' own tests read them.
 
 import type { Oracle } from "./oracle.ts";
 
@@ -29,7 +29,9 @@ export interface RecordedActions {
   readonly bytes: number;
 }
 
-/** What every recorded key begins with: metadata of a packet received on port 1 that nothing was done with. */
+/**
+ * What every recorded key begins with: metadata of a packet received on port 1 that nothing was done with.
+ */
 export const METADATA_TEXT =
   "skb_priority(0),skb_mark(0),ct_state(0),ct_zone(0),ct_mark(0),ct_label(0),recirc_id(0),dp_hash(0)," +
   "in_port(1),packet_type(ns=0,id=0),";

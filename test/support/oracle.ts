@@ -1,12 +1,11 @@
-// The real Open vSwitch as a peer: a bridge of the userspace datapath with dummy ports p1, p2, ... whose datapath
-// numbers are 1, 2, ... Packets are injected with netdev-dummy/receive; what a port sends is read back from the pcap
-// file of its option tx_pcap; upcalls are read from the debug log.
+// The real Open vSwitch as a peer: a bridge of the userspace datapath with dummy ports p1, p2, ... whose
+// datapath numbers are 1, 2, ... Packets are injected with netdev-dummy/receive; what a port sends is read
+// back from the pcap file of its option tx_pcap; upcalls are read from the debug log.
 //
-// A turn of ovs-vswitchd's main loop runs the datapath first, then at most ten commands of a connection. Ten commands
-// behind an injected packet are therefore a barrier: the last one is answered a turn later, when the packet has been
-// through the datapath. Revalidators are paused once, at
-// the start (a second pause never answers), so flows stay as they were put. The bridge fails secure and has no
-// OpenFlow flow: a miss drops.
+// A turn of ovs-vswitchd's main loop runs the datapath first, then at most ten commands of a connection. Ten
+// commands behind an injected packet are therefore a barrier: the last one is answered a turn later, when the
+// packet has been through the datapath. Revalidators are paused once, at the start (a second pause never
+// answers), so flows stay as they were put. The bridge fails secure and has no OpenFlow flow: a miss drops.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -126,8 +125,8 @@ export class Oracle {
   }
 
   /**
-   * The datapath keys of packets that arrive on a port, from their miss upcalls. Flows that are installed must not
-   * match them; delFlows() first when in doubt.
+   * The datapath keys of packets that arrive on a port, from their miss upcalls. Flows that are installed
+   * must not match them; delFlows() first when in doubt.
    */
   async extractKeys(packets: readonly string[], port = 1): Promise<string[]> {
     await this.upcalls();

@@ -1,5 +1,5 @@
-// A small generator of 32-bit numbers (mulberry32) for loops that fast-check does not drive: the same seed gives the
-// same numbers on every machine.
+// A small generator of 32-bit numbers (mulberry32) for loops that fast-check does not drive: the same seed
+// gives the same numbers on every machine.
 
 export class SeededRandom {
   #state: number;

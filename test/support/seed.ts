@@ -1,5 +1,6 @@
-// One seed for every random choice of a test file. `SEED=123 node build/test/x.test.js` repeats a run; without SEED
-// each run draws its own. The seed is printed as a TAP comment, so that a failure always names it.
+// One seed for every random choice of a test file. `SEED=123 node build/test/x.test.js` repeats a run;
+// without SEED each run draws its own. The seed is printed as a TAP comment, so that a failure always names
+// it.
 
 import t from "tap";
 

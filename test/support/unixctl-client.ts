@@ -1,6 +1,7 @@
-// A client of the unixctl protocol: JSON-RPC 1.0 over a stream socket, requests {id, method, params: strings},
-// answers {id, result, error}. Messages follow each other without a separator, so the reader finds where a JSON
-// object ends by counting braces outside strings. Much faster than one ovs-appctl process a command.
+// A client of the unixctl protocol: JSON-RPC 1.0 over a stream socket, requests {id, method, params:
+// strings}, answers {id, result, error}. Messages follow each other without a separator, so the reader finds
+// where a JSON object ends by counting braces outside strings. Much faster than one ovs-appctl process a
+// command.
 
 import { connect, type Socket } from "node:net";
 
