@@ -1,9 +1,9 @@
 // `millrace extract FILE.pcap`: the flow key of each packet of a capture, one line each.
 import { closeSync, openSync, readSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { VLAN_LIMIT_DEFAULT, VLAN_TAGS_MAX } from "../flow/extract.ts";
+import { VLAN_LIMIT_DEFAULT, VLAN_TAGS_MAX, vlanTagCount } from "../flow/extract.ts";
 import { KeyExtractor } from "../flow/extract-key.ts";
-import { formatOdpKey } from "../flow/odp/format.ts";
+import { formatPacketKey } from "../flow/odp/format-packet.ts";
 import { formatOpenFlow, IN_PORT_ANY } from "../flow/openflow/format.ts";
 import { CaptureError, type CaptureReader, LINK_TYPE_ETHERNET } from "../packet/capture.ts";
 import { openCapture } from "../packet/capture-reader.ts";
@@ -51,9 +51,12 @@ function wholeNumber(most: number): (text: string) => number {
 }
 
 /** @throws ExitError when the file cannot be read or is no capture of Ethernet frames */
-function printKeys(file: string, { inPort = IN_PORT_ANY, vlanLimit, format }: ExtractOptions): void {
-  const extractor = new KeyExtractor(vlanLimit ?? (format === "odp" ? VLAN_LIMIT_DEFAULT : VLAN_TAGS_MAX));
-  const print = format === "odp" ? formatOdpKey : formatOpenFlow;
+function printKeys(file: string, options: ExtractOptions): void {
+  const { inPort = IN_PORT_ANY, format } = options;
+  const vlanLimit = options.vlanLimit ?? (format === "odp" ? VLAN_LIMIT_DEFAULT : VLAN_TAGS_MAX);
+  const extractor = new KeyExtractor(vlanLimit);
+  const print = (key: Uint8Array): string =>
+    format === "odp" ? formatPacketKey(key, vlanTagCount(vlanLimit)) : formatOpenFlow(key);
   try {
     for (const packets of capturedPackets(file)) {
       const lines = packets.map((packet) => `${print(extractor.extract(packet, inPort))}\n`);
