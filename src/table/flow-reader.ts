@@ -83,6 +83,10 @@ export class FlowReader {
     return this.#arena.intrinsics.load((flowWord(this.#arena, flowNo) + FLOW.state) * 4);
   }
 
+  isOperator(flowNo: number): boolean {
+    return (this.state(flowNo) & FLOW_STATE.operator) !== 0;
+  }
+
   createdMillis(flowNo: number): number {
     return this.#arena.f64[(flowWord(this.#arena, flowNo) + FLOW.createdMillis) >>> 1]!;
   }

@@ -147,6 +147,16 @@ export class TableWriter {
     return true;
   }
 
+  /** Reference of an action list that no flow has, for one packet to be carried out; 0 when the region is full. */
+  lendActions(actions: Uint8Array): number {
+    return this.#actions.acquire(actions);
+  }
+
+  /** Takes a lent list back; no reader may find it any more. */
+  returnActions(list: number): void {
+    this.#actions.release(list);
+  }
+
   /** Removes a live flow. */
   remove(flowNo: number): void {
     const word = flowWord(this.#arena, flowNo);

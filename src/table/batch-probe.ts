@@ -1,0 +1,248 @@
+// A batch of keys in one subtable. Hot.
+//
+// The batch goes through in passes (hashes, buckets, compares, results), so that the loads of one packet's bucket and
+// record run while those of the next are under way, and word by word, so that a mask word is loaded once for all packets.
+// What the passes hand on stands in columns of this object, one entry for each packet that no subtable matched so far.
+// Memory: reads subtables, buckets, flows, flowKeys; writes the batch's `flow` column.
+import { KEY_BYTES } from "../flow/fields.ts";
+import type { Arena } from "../memory/arena.ts";
+import { BATCH, BATCH_SIZE } from "../memory/batch-layout.ts";
+import { BUCKET_UNIT_BYTES, SIZE_BITS } from "./bucket-array.ts";
+import { KEY_UNIT_BYTES } from "./flow-store.ts";
+import { finishHash, hashSeeds, hashStep } from "./hash.ts";
+import { FLOW, FLOW_WORDS, INLINE_BLOCKS, SUBTABLE, TAG_MASK } from "./layout.ts";
+import { SubtableProbe } from "./subtable-probe.ts";
+
+const KEY_WORDS = KEY_BYTES / 4;
+/** Packets from which passes over all of them cost less than one packet after the other. */
+const PASSES_FROM = 6;
+const BUCKET_UNIT_WORDS = BUCKET_UNIT_BYTES / 4;
+const KEY_UNIT_WORDS = KEY_UNIT_BYTES / 4;
+/** Module constants: a property of an object, `as const` or not, is a load in hot code. */
+const SUBTABLE_ENTRIES = SUBTABLE.words;
+const SUBTABLE_WORD_COUNT = SUBTABLE.wordCount;
+const SUBTABLE_BLOCK_COUNT = SUBTABLE.blockCount;
+const SUBTABLE_BUCKETS = SUBTABLE.buckets;
+const FLOW_KEY = FLOW.key;
+const FLOW_LONG_KEY = FLOW.longKey;
+const FLOW_NUMBER_MAX = ~TAG_MASK;
+const SIZE_MASK = (1 << SIZE_BITS) - 1;
+
+export class BatchProbe {
+  readonly #i32: Int32Array;
+  readonly #single: SubtableProbe;
+  readonly #buckets: number;
+  readonly #flows: number;
+  readonly #flowKeys: number;
+  readonly #hashStart: number;
+  readonly #hashXor: number;
+  readonly #hashMultiplier: number;
+  /** Packets of the batch that no subtable matched so far, and the word index of each one's key. */
+  readonly #pending = new Int32Array(BATCH_SIZE);
+  readonly #keys = new Int32Array(BATCH_SIZE);
+  /** What the passes hand on, by position in `#pending`. */
+  readonly #hashes = new Int32Array(BATCH_SIZE);
+  readonly #placesAt = new Int32Array(BATCH_SIZE);
+  readonly #candidates = new Int32Array(BATCH_SIZE);
+  readonly #storedKeys = new Int32Array(BATCH_SIZE);
+  readonly #differences = new Int32Array(BATCH_SIZE);
+  #flowColumn = 0;
+
+  constructor(arena: Arena) {
+    this.#i32 = arena.i32;
+    this.#single = new SubtableProbe(arena);
+    this.#buckets = arena.region("buckets").offset >>> 2;
+    this.#flows = arena.region("flows").offset >>> 2;
+    this.#flowKeys = arena.region("flowKeys").offset >>> 2;
+    const { start, xor, multiplier } = hashSeeds(arena);
+    this.#hashStart = start;
+    this.#hashXor = xor;
+    this.#hashMultiplier = multiplier;
+  }
+
+  /** Makes packets 0 .. count - 1 of the batch pending. */
+  begin(batch: number, count: number): void {
+    const keys = (batch + BATCH.keys) >>> 2;
+    this.#flowColumn = (batch + BATCH.flow) >>> 2;
+    for (let packet = 0; packet < count; packet += 1) {
+      this.#pending[packet] = packet;
+      this.#keys[packet] = (keys + Math.imul(packet, KEY_WORDS)) | 0;
+    }
+  }
+
+  /** Looks the `left` pending packets up in a subtable. Returns how many stay pending. */
+  probe(subtable: number, left: number): number {
+    if (left < PASSES_FROM) return this.#probeEach(subtable, this.#flowColumn, left);
+    this.#hashPending(subtable, left);
+    this.#findCandidates(subtable, left);
+    this.#compareCandidates(subtable, left);
+    return this.#settle(subtable, this.#flowColumn, left);
+  }
+
+  /** Writes what is still pending as missed. */
+  end(left: number): void {
+    for (let index = 0; index < left; index += 1) this.#i32[this.#flowColumn + this.#pending[index]!] = 0;
+  }
+
+  /** First pass: hashes of the pending keys. Word by word, so that index and mask stay in registers. */
+  #hashPending(subtable: number, left: number): void {
+    const i32 = this.#i32;
+    const keys = this.#keys;
+    const hashes = this.#hashes;
+    const xor = this.#hashXor;
+    const multiplier = this.#hashMultiplier;
+    hashes.fill(this.#hashStart, 0, left);
+    let entry = (subtable + SUBTABLE_ENTRIES) | 0;
+    const end = (entry + Math.imul(i32[subtable + SUBTABLE_WORD_COUNT]!, 3)) | 0;
+    for (; entry + 9 <= end; entry = (entry + 9) | 0) {
+      const at0 = i32[entry]!;
+      const mask0 = i32[(entry + 1) | 0]!;
+      const at1 = i32[(entry + 3) | 0]!;
+      const mask1 = i32[(entry + 4) | 0]!;
+      const at2 = i32[(entry + 6) | 0]!;
+      const mask2 = i32[(entry + 7) | 0]!;
+      for (let index = 0; index < left; index += 1) {
+        const key = keys[index]!;
+        let hash = hashStep(hashes[index]!, i32[(key + at0) | 0]! & mask0, xor, multiplier);
+        hash = hashStep(hash, i32[(key + at1) | 0]! & mask1, xor, multiplier);
+        hashes[index] = hashStep(hash, i32[(key + at2) | 0]! & mask2, xor, multiplier);
+      }
+    }
+    for (; entry < end; entry = (entry + 3) | 0) {
+      const at = i32[entry]!;
+      const mask = i32[(entry + 1) | 0]!;
+      for (let index = 0; index < left; index += 1) {
+        hashes[index] = hashStep(hashes[index]!, i32[(keys[index]! + at) | 0]! & mask, xor, multiplier);
+      }
+    }
+  }
+
+  /** Second pass: the first flow with the right tag in each key's chain, 0 when there is none. */
+  #findCandidates(subtable: number, left: number): void {
+    const i32 = this.#i32;
+    const hashes = this.#hashes;
+    const candidates = this.#candidates;
+    const placesAt = this.#placesAt;
+    const storedKeys = this.#storedKeys;
+    const flows = (this.#flows + FLOW_KEY) | 0;
+    const buckets = i32[subtable + SUBTABLE_BUCKETS]!;
+    const places = (this.#buckets + Math.imul(buckets >>> SIZE_BITS, BUCKET_UNIT_WORDS)) | 0;
+    const mask = (1 << (buckets & SIZE_MASK)) - 1;
+    for (let index = 0; index < left; index += 1) {
+      const hash = finishHash(hashes[index]!);
+      const tag = hash & TAG_MASK;
+      let place = hash & mask;
+      let candidate = 0;
+      for (;;) {
+        const word = i32[(places + place) | 0]!;
+        if (word === 0) break;
+        // With the tag taken away only the number is left, or 0 of a tombstone, when the tags are equal.
+        candidate = word ^ tag;
+        if (candidate > 0 && candidate <= FLOW_NUMBER_MAX) break;
+        candidate = 0;
+        place = (place + 1) & mask;
+      }
+      hashes[index] = hash;
+      placesAt[index] = place;
+      candidates[index] = candidate;
+      // Without a candidate this is the unused record of number 0.
+      storedKeys[index] = (flows + Math.imul(candidate, FLOW_WORDS)) | 0;
+    }
+  }
+
+  /** Third pass: how each pending key differs from its candidate's, 0 where it does not. */
+  #compareCandidates(subtable: number, left: number): void {
+    const i32 = this.#i32;
+    const keys = this.#keys;
+    const storedKeys = this.#storedKeys;
+    const differences = this.#differences;
+    differences.fill(0, 0, left);
+    if (i32[subtable + SUBTABLE_BLOCK_COUNT]! > INLINE_BLOCKS) this.#followLongKeys(left);
+    let entry = (subtable + SUBTABLE_ENTRIES) | 0;
+    const end = (entry + Math.imul(i32[subtable + SUBTABLE_WORD_COUNT]!, 3)) | 0;
+    for (; entry + 9 <= end; entry = (entry + 9) | 0) {
+      const at0 = i32[entry]!;
+      const mask0 = i32[(entry + 1) | 0]!;
+      const stored0 = i32[(entry + 2) | 0]!;
+      const at1 = i32[(entry + 3) | 0]!;
+      const mask1 = i32[(entry + 4) | 0]!;
+      const stored1 = i32[(entry + 5) | 0]!;
+      const at2 = i32[(entry + 6) | 0]!;
+      const mask2 = i32[(entry + 7) | 0]!;
+      const stored2 = i32[(entry + 8) | 0]!;
+      for (let index = 0; index < left; index += 1) {
+        const key = keys[index]!;
+        const stored = storedKeys[index]!;
+        differences[index]! |=
+          ((i32[(key + at0) | 0]! ^ i32[(stored + stored0) | 0]!) & mask0) |
+          ((i32[(key + at1) | 0]! ^ i32[(stored + stored1) | 0]!) & mask1) |
+          ((i32[(key + at2) | 0]! ^ i32[(stored + stored2) | 0]!) & mask2);
+      }
+    }
+    for (; entry < end; entry = (entry + 3) | 0) {
+      const at = i32[entry]!;
+      const mask = i32[(entry + 1) | 0]!;
+      const storedAt = i32[(entry + 2) | 0]!;
+      for (let index = 0; index < left; index += 1) {
+        differences[index]! |=
+          (i32[(keys[index]! + at) | 0]! ^ i32[(storedKeys[index]! + storedAt) | 0]!) & mask;
+      }
+    }
+  }
+
+  /** Keys of more than INLINE_BLOCKS blocks stand in flowKeys. */
+  #followLongKeys(left: number): void {
+    const step = FLOW_LONG_KEY - FLOW_KEY;
+    for (let index = 0; index < left; index += 1) {
+      const longKey = this.#i32[(this.#storedKeys[index]! + step) | 0]!;
+      this.#storedKeys[index] = (this.#flowKeys + Math.imul(longKey, KEY_UNIT_WORDS)) | 0;
+    }
+  }
+
+  /**
+   * Last pass: writes the hits and keeps the others pending, in order; returns how many. A candidate that only shared
+   * the tag sends its packet further along the chain.
+   */
+  #settle(subtable: number, flowColumn: number, left: number): number {
+    const i32 = this.#i32;
+    let missed = 0;
+    for (let index = 0; index < left; index += 1) {
+      let flowNo = this.#candidates[index]!;
+      const packet = this.#pending[index]!;
+      if (flowNo !== 0 && this.#differences[index] !== 0) {
+        flowNo = this.#single.chain(
+          subtable,
+          this.#keys[index]!,
+          this.#hashes[index]!,
+          this.#placesAt[index]! + 1,
+        );
+      }
+      if (flowNo === 0) {
+        this.#pending[missed] = packet;
+        this.#keys[missed] = this.#keys[index]!;
+        missed += 1;
+      } else {
+        i32[(flowColumn + packet) | 0] = flowNo;
+      }
+    }
+    return missed;
+  }
+
+  /** All passes at once, packet by packet: a few packets do not pay for four loops. */
+  #probeEach(subtable: number, flowColumn: number, left: number): number {
+    let missed = 0;
+    for (let index = 0; index < left; index += 1) {
+      const packet = this.#pending[index]!;
+      const key = this.#keys[index]!;
+      const flowNo = this.#single.probe(subtable, key);
+      if (flowNo === 0) {
+        this.#pending[missed] = packet;
+        this.#keys[missed] = key;
+        missed += 1;
+      } else {
+        this.#i32[(flowColumn + packet) | 0] = flowNo;
+      }
+    }
+    return missed;
+  }
+}
