@@ -7,7 +7,6 @@ import { LOG_MODULES, type Log, type LogModule, VLOG_LEVELS, type VlogLevel } fr
 import { VERSION } from "../version.ts";
 import { answer } from "./answer.ts";
 
-
 export function processCommands(registry: CommandRegistry, log: Log, exit: () => void): Command[] {
   return [
     {

@@ -1,0 +1,70 @@
+// Changes that control asks of the flow table, as plain data that crosses threads, and what becomes of each. The
+// handler thread applies them, since it is the table's one writer; a single-threaded switch applies them itself.
+import type { FlowView } from "../table/flow-reader.ts";
+import type { TableWriter } from "../table/table-writer.ts";
+
+export interface FlowPutChange {
+  readonly op: "put";
+  /** KEY_BYTES each. */
+  readonly key: Uint8Array;
+  readonly mask: Uint8Array;
+  readonly ufid: Uint8Array | undefined;
+  /** Netlink action attributes, validated. */
+  readonly actions: Uint8Array;
+  readonly create: boolean;
+  readonly modify: boolean;
+  readonly clear: boolean;
+}
+
+export interface FlowRemoveChange {
+  readonly op: "remove";
+  /** By ufid when it is given, else by key. */
+  readonly ufid: Uint8Array | undefined;
+  readonly key: Uint8Array | undefined;
+}
+
+export type FlowChange = FlowPutChange | FlowRemoveChange;
+
+export interface FlowOutcome {
+  readonly error: "EEXIST" | "ENOENT" | "EINVAL" | "ENOSPC" | null;
+  /** The flow that was changed or removed, as it was before; or the one that is in the way. */
+  readonly flow: FlowView | null;
+  /** For ENOSPC: what ran out and which number to raise. */
+  readonly message: string | null;
+}
+
+const done = (flow: FlowView | null): FlowOutcome => ({ error: null, flow, message: null });
+
+/** Applies one change. The caller is the table's writer. */
+export function applyFlowChange(table: TableWriter, change: FlowChange, nowMillis: number): FlowOutcome {
+  return change.op === "put" ? applyPut(table, change, nowMillis) : applyRemove(table, change);
+}
+
+function applyPut(table: TableWriter, change: FlowPutChange, nowMillis: number): FlowOutcome {
+  const { key, mask, ufid, actions, create, modify, clear } = change;
+  const before = modify && !create ? table.findMatch(key) : 0;
+  const beforeView = before === 0 ? null : table.flows.read(before);
+  const result = table.put({ key, mask, ufid, actions, create, modify, clear, operator: true, nowMillis });
+  if (result.error === null) return done(beforeView ?? table.flows.read(result.flowNo));
+  if (result.error === "ENOSPC") return { error: "ENOSPC", flow: null, message: result.message };
+  const inTheWay = "flowNo" in result ? table.flows.read(result.flowNo) : null;
+  return { error: result.error, flow: inTheWay, message: null };
+}
+
+function applyRemove(table: TableWriter, { ufid, key }: FlowRemoveChange): FlowOutcome {
+  const flowNo = findFlow(table, ufid, key);
+  if (flowNo === 0) return { error: "ENOENT", flow: null, message: null };
+  const flow = table.flows.read(flowNo);
+  table.remove(flowNo);
+  return done(flow);
+}
+
+/** The flow with this ufid or, without one, with this key; 0 when there is none. */
+export function findFlow(
+  table: TableWriter,
+  ufid: Uint8Array | undefined,
+  key: Uint8Array | undefined,
+): number {
+  if (ufid !== undefined) return table.findByUfid(ufid);
+  return key === undefined ? 0 : table.findByKey(key);
+}

@@ -1,0 +1,234 @@
+// The handler: takes upcalls from every worker's ring, decides by policy, writes the flow table, and answers each
+// record. It is the flow table's one writer; control's changes come to it too.
+//
+// Order. Records of one ring are answered in their order, so packets of a conversation stay in theirs. The first miss
+// installs a megaflow; the others of the same flow find it in the table and go straight back: N packets, one install.
+//
+// Fairness. Workers' rings are taken in turn, RECORDS_PER_TURN at a time; within a ring no port holds more than its share
+// (pmd/upcall-sender.ts). Background work (step) is cut into slices of about a millisecond, so it delays no upcall
+// for long.
+//
+// Counters of its thread: a packet that a policy drops is `reinjected` and dropped as miss_policy, so that the books,
+// in which the worker counted it as consumed, stay balanced.
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import { USERSPACE } from "../action/attributes.ts";
+import { COUNTER, ThreadCounters } from "../datapath/counters.ts";
+import { DROP } from "../datapath/drop-reason.ts";
+import { REINJECT } from "../datapath/reinject-entry.ts";
+import { UPCALL } from "../datapath/upcall-record.ts";
+import { findAttribute } from "../flow/nlattr.ts";
+import type { Arena } from "../memory/arena.ts";
+import type { Clock } from "../memory/clock.ts";
+import type { EpochWriter } from "../memory/epoch.ts";
+import { FramePool } from "../memory/frame-pool.ts";
+import { Handover, ringOwner } from "../memory/handover.ts";
+import { Packets } from "../memory/packets.ts";
+import { handlerThread } from "../memory/region-plan.ts";
+import type { TableWriter } from "../table/table-writer.ts";
+import { Answers } from "./answers.ts";
+import { PidListeners } from "./pid-listeners.ts";
+import type { Decision, Policy } from "./policy.ts";
+import { Revalidator, type RevalidatorLimits } from "./revalidator.ts";
+import { UpcallReader } from "./upcall-reader.ts";
+
+/** Records of one worker before the next worker's turn. */
+const RECORDS_PER_TURN = 32;
+const SORT_MILLIS = 1000;
+const TICK_MILLIS = 1000;
+
+export interface HandlerOptions extends RevalidatorLimits {
+  readonly arena: Arena;
+  readonly table: TableWriter;
+  readonly epochs: EpochWriter;
+  readonly policy: Policy;
+  readonly clock: Clock;
+  readonly debugLedger: boolean;
+}
+
+export class Handler {
+  readonly pids = new PidListeners();
+  readonly revalidator: Revalidator;
+  /** Microseconds from a worker's sending to the answer. */
+  readonly latency: RecordableHistogram = createHistogram();
+  /** Flows installed for misses; misses that found no room for one. */
+  installCount = 0;
+  refusedCount = 0;
+
+  readonly #table: TableWriter;
+  readonly #epochs: EpochWriter;
+  readonly #policy: Policy;
+  readonly #clock: Clock;
+  readonly #pool: FramePool;
+  readonly #packets: Packets;
+  readonly #handover: Handover;
+  readonly #counters: ThreadCounters;
+  readonly #readers: readonly UpcallReader[];
+  readonly #answers: readonly Answers[];
+  #lastSortMillis: number;
+  #lastTickMillis: number;
+
+  constructor({ arena, table, epochs, policy, clock, debugLedger, ...limits }: HandlerOptions) {
+    const thread = handlerThread(arena.plan.sizes);
+    const workers = Array.from({ length: arena.plan.sizes.workerCount }, (_, worker) => worker);
+    this.#table = table;
+    this.#epochs = epochs;
+    this.#policy = policy;
+    this.#clock = clock;
+    this.#pool = new FramePool(arena, thread, debugLedger);
+    this.#packets = new Packets(arena, this.#pool);
+    this.#handover = new Handover(arena, this.#pool, thread);
+    this.#counters = new ThreadCounters(arena, thread);
+    this.#readers = workers.map((worker) => new UpcallReader(arena, worker));
+    this.#answers = workers.map((worker) => new Answers(arena, worker, this.#handover, epochs));
+    this.revalidator = new Revalidator(arena, table, policy, clock, limits);
+    this.#lastSortMillis = clock.millis();
+    this.#lastTickMillis = clock.millis();
+  }
+
+  /** Takes upcalls until none is left or `recordsMax` were taken. Returns how many. */
+  drain(recordsMax = Number.MAX_SAFE_INTEGER): number {
+    let taken = 0;
+    for (let before = -1; before !== taken && taken < recordsMax; ) {
+      before = taken;
+      for (const reader of this.#readers) {
+        taken += this.#drainWorker(
+          reader,
+          this.#answers[reader.worker]!,
+          Math.min(RECORDS_PER_TURN, recordsMax - taken),
+        );
+      }
+    }
+    return taken;
+  }
+
+  #drainWorker(reader: UpcallReader, answers: Answers, limit: number): number {
+    let taken = 0;
+    while (taken < limit && answers.hasRoom && reader.next()) {
+      this.#handle(reader, answers);
+      taken += 1;
+    }
+    if (taken > 0) {
+      reader.release();
+      answers.publish();
+    }
+    return taken;
+  }
+
+  /** One slice of background work. True while there is more to do at once. */
+  step(): boolean {
+    const now = this.#clock.millis();
+    for (const answers of this.#answers) answers.collect();
+    this.#epochs.reclaim();
+    if (now - this.#lastTickMillis >= TICK_MILLIS) {
+      this.#lastTickMillis = now;
+      this.#policy.tick(now);
+    }
+    if (now - this.#lastSortMillis >= SORT_MILLIS) {
+      this.#lastSortMillis = now;
+      this.#table.sortSubtables();
+    }
+    const tableWorks = this.#table.step();
+    return this.revalidator.step() || tableWorks;
+  }
+
+  /** Gives frames back at the end; nothing is taken afterwards. */
+  close(): void {
+    this.#pool.drain();
+  }
+
+  #handle(record: UpcallReader, answers: Answers): void {
+    this.#handover.receive(record.frame, ringOwner("upcall", record.worker));
+    if (record.type === UPCALL.action) this.#action(record, answers);
+    else if (record.type === UPCALL.follow) answers.lookup(record);
+    else this.#miss(record, answers);
+    this.latency.record(Math.max(1, Math.round((this.#clock.millis() - record.millis) * 1e3)));
+  }
+
+  #action(record: UpcallReader, answers: Answers): void {
+    const attributes = record.attributes();
+    const found = findAttribute(attributes, USERSPACE.pid);
+    const pid =
+      found === undefined
+        ? 0
+        : new DataView(attributes.buffer, attributes.byteOffset).getUint32(found.start, true);
+    this.#deliver(record, pid, attributes);
+    this.#pool.freePacket(record.frame);
+    answers.done(record, REINJECT.actionDone);
+  }
+
+  #deliver(record: UpcallReader, pid: number, attributes: Uint8Array): void {
+    this.pids.deliver(pid, () => ({
+      pid,
+      portNo: record.portNo,
+      key: record.key(),
+      packet: this.#packets.toBytes(record.frame),
+      packetBytes: record.packetBytes,
+      attributes,
+    }));
+  }
+
+  #miss(record: UpcallReader, answers: Answers): void {
+    const key = record.key();
+    if (this.#table.findMatch(key) !== 0) {
+      answers.lookup(record);
+      return;
+    }
+    const decision = this.#policy.decide(key, this.#clock.millis());
+    if (decision.kind === "flow") this.#install(record, answers, key, decision);
+    else this.#consume(record, answers, decision);
+  }
+
+  /** Keeps a packet from the datapath: to a listener, or dropped. */
+  #consume(record: UpcallReader, answers: Answers, decision: Exclude<Decision, { kind: "flow" }>): void {
+    if (decision.kind === "pid") {
+      this.#deliver(record, decision.pid, new Uint8Array(0));
+    } else {
+      this.#counters.add(COUNTER.reinjected, 1);
+      this.#counters.drop(DROP.miss_policy, 1);
+    }
+    this.#pool.freePacket(record.frame);
+    answers.done(record, REINJECT.done);
+  }
+
+  #install(
+    record: UpcallReader,
+    answers: Answers,
+    key: Uint8Array,
+    decision: Decision & { kind: "flow" },
+  ): void {
+    if (!this.revalidator.isFull) {
+      const { mask, actions } = decision;
+      const nowMillis = this.#clock.millis();
+      const put = this.#table.put({
+        key,
+        mask,
+        actions,
+        create: true,
+        modify: false,
+        operator: false,
+        nowMillis,
+      });
+      if (put.error === null) {
+        this.installCount += 1;
+        this.revalidator.added();
+        answers.lookup(record);
+        return;
+      }
+    }
+    this.refusedCount += 1;
+    this.#executeOnce(record, answers, decision.actions);
+  }
+
+  /** Carries a decision out on one packet when the table has no room for it. */
+  #executeOnce(record: UpcallReader, answers: Answers, actions: Uint8Array): void {
+    const list = this.#table.lendActions(actions);
+    if (list === 0) {
+      this.#counters.add(COUNTER.reinjected, 1);
+      this.#counters.drop(DROP.upcall_lost, 1);
+      this.#pool.freePacket(record.frame);
+      answers.done(record, REINJECT.done);
+      return;
+    }
+    answers.execute(record, list, () => this.#table.returnActions(list));
+  }
+}
