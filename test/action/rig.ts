@@ -108,11 +108,17 @@ export class ActionRig {
   }
 
   runFrame(frame: number, actions: Uint8Array): Fate[] {
+    return this.runHeld(frame, actions, 0);
+  }
+
+  /** As runFrame while the test itself holds `heldFrames` frames back. */
+  runHeld(frame: number, actions: Uint8Array, heldFrames: number): Fate[] {
     this.arena.u8.set(actions, this.#actions);
     const { l3Offset, l4Offset } = this.#extract(frame);
     this.#sink.fates.length = 0;
     this.executor.execute(frame, 7, l3Offset, l4Offset, this.#actions, actions.length);
-    if (this.freeFrames() !== FRAME_COUNT) throw new Error(`${FRAME_COUNT - this.freeFrames()} frames lost`);
+    const lost = FRAME_COUNT - this.freeFrames() - heldFrames;
+    if (lost !== 0) throw new Error(`${lost} frames lost`);
     return [...this.#sink.fates];
   }
 
