@@ -5,7 +5,7 @@
 // IDLE_LOOPS_PER_READ loops.
 //
 // Per busy loop: one read of the clock, six counters. Memory: this thread's part of `threads`. Counters:
-// iterations_busy, iterations_idle, nanos_busy, nanos_idle; the histograms below.
+// iterations_busy, iterations_idle, nanos_busy, nanos_idle, nanos_asleep, sleeps; the histograms below.
 import { COUNTER, type ThreadCounters } from "../datapath/counters.ts";
 import type { Arena } from "../memory/arena.ts";
 import { THREAD_BLOCK_BYTES } from "../memory/region-plan.ts";
@@ -71,6 +71,13 @@ export class PerfCounters {
     this.#countIdleLoops();
   }
 
+  /** The thread slept since the end of the last loop. */
+  countSleep(): void {
+    this.#clock.read();
+    this.#counters.add(COUNTER.nanos_asleep, this.#elapsed());
+    this.#counters.add(COUNTER.sleeps, 1);
+  }
+
   #countIdleLoops(): void {
     this.#counters.add(COUNTER.iterations_idle, this.#idleLoops);
     this.#idleLoops = 0;
@@ -78,9 +85,7 @@ export class PerfCounters {
 
   #read(): void {
     this.#clock.read();
-    const now = this.#clock.now[0]!;
-    const nanos = Math.min(NANOS_MAX, Math.round((now - this.#last[0]!) * NANOS_PER_MILLI));
-    this.#last[0] = now;
+    const nanos = this.#elapsed();
     if (!this.#isBusy) {
       this.#counters.add(COUNTER.nanos_idle, nanos);
       return;
@@ -89,6 +94,14 @@ export class PerfCounters {
     this.#countIn(0, nanos);
     this.#countIn(1, this.#packets);
     if (this.#packets > 0) this.#countIn(2, nanos / this.#packets);
+  }
+
+  /** Nanoseconds from the read before to the last one. */
+  #elapsed(): number {
+    const now = this.#clock.now[0]!;
+    const nanos = Math.min(NANOS_MAX, Math.round((now - this.#last[0]!) * NANOS_PER_MILLI));
+    this.#last[0] = now;
+    return nanos;
   }
 
   #countIn(histogram: number, value: number): void {

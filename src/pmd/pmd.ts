@@ -117,10 +117,15 @@ export class Pmd {
     this.#output.setRoute(slot, new HandoffTxQueue(sender, portNo, slot));
   }
 
+  /** Control path: this worker does not reach the port any more. */
+  detachTx(slot: number): void {
+    this.#output.removeRoute(slot);
+  }
+
   /** Control path: lets go of everything of the port. */
   detachPort(slot: number): void {
     this.#closeRx((rxQueue) => rxQueue.slot === slot);
-    this.#output.removeRoute(slot);
+    this.detachTx(slot);
   }
 
   /** One loop. Returns the packets that it moved. */
@@ -138,6 +143,16 @@ export class Pmd {
     return this.#upcalls.orderedCount === 0;
   }
 
+  /** Shows that the thread lives although it does not loop. */
+  beat(): void {
+    this.#arena.u32[this.#heartbeat]! += 1;
+  }
+
+  /** Time since the clock was read last was sleep. */
+  countSleep(): void {
+    this.#perf.countSleep();
+  }
+
   /** Control path: the thread is about to sleep; it holds no reference to anything. The next loop is online again. */
   goOffline(): void {
     this.#epoch.goOffline();
@@ -153,8 +168,7 @@ export class Pmd {
   }
 
   #loop(rxQueueCount: number): number {
-    const { u32 } = this.#arena;
-    u32[this.#heartbeat]! += 1;
+    this.beat();
     this.#epoch.quiesce();
     let packets = 0;
     let isBusy = this.#reinjector.isReady || this.#handoffs.isReady;
