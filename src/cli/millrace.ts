@@ -6,6 +6,7 @@ import { configCommand } from "./config.ts";
 import { appctlCommand, dpctlCommand } from "./dpctl.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
 import { extractCommand } from "./extract.ts";
+import { odpCommand } from "./odp.ts";
 import { showCommands } from "./show.ts";
 
 const program = new Command("millrace")
@@ -15,7 +16,14 @@ const program = new Command("millrace")
   .exitOverride()
   .showHelpAfterError();
 
-const commands = [configCommand(), extractCommand(), dpctlCommand(), appctlCommand(), ...showCommands()];
+const commands = [
+  configCommand(),
+  extractCommand(),
+  odpCommand(),
+  dpctlCommand(),
+  appctlCommand(),
+  ...showCommands(),
+];
 for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
 
 // A reader that closes the pipe early (head, less) has seen what it wanted.
