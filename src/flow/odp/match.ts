@@ -115,11 +115,15 @@ function refuseLoneMasks(key: Uint8Array, mask: Uint8Array, path: string): void 
   }
 }
 
-/** The key of a packet that is given as text, for netdev-dummy/receive. @throws OdpSyntaxError, FlowKeyError */
+/**
+ * The key of a packet that is given as text, for netdev-dummy/receive. As in OVS it need not be complete, nor free of
+ * attributes that belong to no header of it.
+ * @throws OdpSyntaxError, FlowKeyError
+ */
 export function parsePacketKey(text: string, options: ParseOptions = {}): Uint8Array {
   const vlanLimit = options.vlanLimit ?? VLAN_LIMIT_DEFAULT;
   const reading = keyFromAttributes(parseExactKeyText(text, options.ports), { vlanLimit });
-  return accepted(reading);
+  return reading.fit === "error" ? accepted(reading) : reading.key;
 }
 
 /** The match as dpctl/dump-flows prints it, without ufid. */
