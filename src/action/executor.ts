@@ -40,6 +40,8 @@ const POP_VLAN = ACTION.popVlan;
 const TRUNC = ACTION.trunc;
 const DROP = ACTION.drop;
 const HEADER_BYTES = NLA_HEADER_BYTES;
+const ETH_BYTES = ETH.headerBytes;
+const TAG_BYTES = VLAN.headerBytes;
 
 export class Executor {
   /** Copies made, and outputs lost because no frame was free for one; the reader sets them back to 0. */
@@ -116,14 +118,14 @@ export class Executor {
     if (type === SET || type === SET_MASKED) {
       if (this.#set(frame, at)) return frame;
     } else if (type === PUSH_VLAN) {
-      if (this.#packets.packetBytes(frame) < ETH.headerBytes) return frame;
+      if (this.#packets.packetBytes(frame) < ETH_BYTES) return frame;
       const tag = at + HEADER_BYTES;
       const first = pushVlan(this.#arena, this.#packets, this.#front, frame, tag);
       if (first === NO_FRAME) this.#sink.drop(frame, ACTION_END.noFrame);
-      else this.#moveHeaders(VLAN.headerBytes);
+      else this.#moveHeaders(TAG_BYTES);
       return first;
     } else if (type === POP_VLAN) {
-      if (popVlan(this.#arena, this.#packets, this.#front, frame)) this.#moveHeaders(-VLAN.headerBytes);
+      if (popVlan(this.#arena, this.#packets, this.#front, frame)) this.#moveHeaders(-TAG_BYTES);
       return frame;
     }
     // Headers too long to work on; or an action that no validated list has: the packet must not go on unchanged.

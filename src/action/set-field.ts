@@ -13,12 +13,31 @@ import { readBe16 } from "../packet/bytes.ts";
 import { ETH, ETH_TYPE } from "../packet/link-headers.ts";
 import { IP_PROTOCOL, IPV4, IPV6 } from "../packet/network-headers.ts";
 import { TCP } from "../packet/transport-headers.ts";
-import { blend8 } from "./blend.ts";
+import { blend8, NO_MASK } from "./blend.ts";
 import { type HeaderWindow, NO_WINDOW } from "./header-window.ts";
 import { setIpv4 } from "./set-ipv4.ts";
 import { setIpv6 } from "./set-ipv6.ts";
 import { setSctp, setTcp, setUdp } from "./set-transport.ts";
 import { transportBytesV4, transportBytesV6, transportV4, transportV6 } from "./transport-header.ts";
+
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const SET_ETHERNET = KEY_ATTR.ethernet;
+const SET_IPV4 = KEY_ATTR.ipv4;
+const SET_IPV6 = KEY_ATTR.ipv6;
+const SET_TCP = KEY_ATTR.tcp;
+const SET_UDP = KEY_ATTR.udp;
+const SET_SCTP = KEY_ATTR.sctp;
+const IPV6_BYTES = IPV6.headerBytes;
+const IPV4_BYTES = IPV4.headerBytes;
+const TCP_BYTES = TCP.headerBytes;
+const ETH_BYTES = ETH.headerBytes;
+const ADDRESS_BYTES = ETH.addressBytes;
+const TYPE_IPV6 = ETH_TYPE.ipv6;
+const PROTOCOL_TCP = IP_PROTOCOL.tcp;
+const PROTOCOL_UDP = IP_PROTOCOL.udp;
+const PROTOCOL_SCTP = IP_PROTOCOL.sctp;
+const ETH_SRC = ETH.src;
+const ETH_DST = ETH.dst;
 
 /** The executor's mark for "no such header", where the batch's columns have 0xffff. */
 export const NO_HEADER = -1;
@@ -40,13 +59,13 @@ export class SetField {
    * @param value arena offset of its value; `mask` that of the mask, NO_MASK for none
    */
   apply(frame: number, l3: number, l4: number, keyType: number, value: number, mask: number): boolean {
-    if (keyType === KEY_ATTR.ethernet) return this.#setEthernet(frame, value, mask);
+    if (keyType === SET_ETHERNET) return this.#setEthernet(frame, value, mask);
     if (l3 === NO_HEADER) return true;
     const packetBytes = this.#packets.packetBytes(frame);
-    const networkEnd = l3 + (keyType === KEY_ATTR.ipv6 ? IPV6.headerBytes : IPV4.headerBytes);
+    const networkEnd = l3 + (keyType === SET_IPV6 ? IPV6_BYTES : IPV4_BYTES);
     if (networkEnd > packetBytes) return true;
     // TCP's is the longest header of which a field is written.
-    const needed = Math.max(networkEnd, l4 === NO_HEADER ? 0 : Math.min(l4 + TCP.headerBytes, packetBytes));
+    const needed = Math.max(networkEnd, l4 === NO_HEADER ? 0 : Math.min(l4 + TCP_BYTES, packetBytes));
     const head = this.#window.open(frame, needed);
     if (head === NO_WINDOW) return false;
     const partial = (this.#packets.flags(frame) & PACKET_CSUM_PARTIAL) !== 0;
@@ -54,10 +73,10 @@ export class SetField {
     const u8 = this.#u8;
     const ip = head + l3;
     const end = head + packetBytes;
-    if (keyType === KEY_ATTR.ipv4) {
+    if (keyType === SET_IPV4) {
       const l4Bytes = l4 === NO_HEADER ? 0 : transportBytesV4(u8, ip, head + l4, end);
       setIpv4(u8, ip, head + l4, l4Bytes, value, mask, partialHere);
-    } else if (keyType === KEY_ATTR.ipv6) {
+    } else if (keyType === SET_IPV6) {
       const l4Bytes = l4 === NO_HEADER ? 0 : transportBytesV6(u8, ip, head + l4, end);
       setIpv6(u8, ip, head + l4, l4Bytes, value, mask, partialHere);
     } else if (l4 !== NO_HEADER) {
@@ -69,14 +88,19 @@ export class SetField {
 
   /** OVS's struct is src, dst; the packet's header is dst, src. */
   #setEthernet(frame: number, value: number, mask: number): boolean {
-    if (this.#packets.packetBytes(frame) < ETH.headerBytes) return true;
-    const head = this.#window.open(frame, ETH.headerBytes);
+    if (this.#packets.packetBytes(frame) < ETH_BYTES) return true;
+    const head = this.#window.open(frame, ETH_BYTES);
     const u8 = this.#u8;
-    for (let index = 0; index < ETH.addressBytes; index += 1) {
-      const src = head + ETH.src + index;
-      const dst = head + ETH.dst + index;
-      u8[src] = blend8(u8, u8[src]!, value, mask, index);
-      u8[dst] = blend8(u8, u8[dst]!, value, mask, ETH.addressBytes + index);
+    for (let index = 0; index < ADDRESS_BYTES; index += 1) {
+      const src = head + ETH_SRC + index;
+      const dst = head + ETH_DST + index;
+      if (mask === NO_MASK) {
+        u8[src] = u8[value + index]!;
+        u8[dst] = u8[value + ADDRESS_BYTES + index]!;
+      } else {
+        u8[src] = blend8(u8, u8[src]!, value, mask, index);
+        u8[dst] = blend8(u8, u8[dst]!, value, mask, ADDRESS_BYTES + index);
+      }
     }
     this.#window.close(frame);
     return true;
@@ -93,14 +117,14 @@ export class SetField {
   ): void {
     const u8 = this.#u8;
     // The Ethertype stands right before the network header, behind tags and SNAP as well.
-    const isV6 = readBe16(u8, ip - 2) === ETH_TYPE.ipv6;
+    const isV6 = readBe16(u8, ip - 2) === TYPE_IPV6;
     const protocol = isV6 ? transportV6(u8, ip, l4) & 0xff : transportV4(u8, ip);
     const l4Bytes = isV6 ? transportBytesV6(u8, ip, l4, end) : transportBytesV4(u8, ip, l4, end);
-    if (keyType === KEY_ATTR.tcp && protocol === IP_PROTOCOL.tcp) {
+    if (keyType === SET_TCP && protocol === PROTOCOL_TCP) {
       setTcp(u8, l4, l4Bytes, value, mask, partial);
-    } else if (keyType === KEY_ATTR.udp && protocol === IP_PROTOCOL.udp) {
+    } else if (keyType === SET_UDP && protocol === PROTOCOL_UDP) {
       setUdp(u8, l4, l4Bytes, value, mask, partial);
-    } else if (keyType === KEY_ATTR.sctp && protocol === IP_PROTOCOL.sctp) {
+    } else if (keyType === SET_SCTP && protocol === PROTOCOL_SCTP) {
       setSctp(u8, l4, l4Bytes, value, mask);
     }
   }

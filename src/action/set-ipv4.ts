@@ -14,6 +14,12 @@ import { blend8, blend32 } from "./blend.ts";
 import { patchAddressV4 } from "./transport-checksum.ts";
 import { transportV4 } from "./transport-header.ts";
 
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const SRC = IPV4.src;
+const CHECKSUM = IPV4.checksum;
+const TOS = IPV4.tos;
+const TTL = IPV4.ttl;
+
 const KEY_TOS = 9;
 const KEY_TTL = 10;
 
@@ -35,24 +41,24 @@ export function setIpv4(
   const protocol = transportV4(u8, ip);
   // src and dst stand side by side, in the header and in the struct.
   for (let field = 0; field < 8; field += 4) {
-    const at = ip + IPV4.src + field;
+    const at = ip + SRC + field;
     const before = readBe32(u8, at);
     const after = blend32(u8, before, value, mask, field);
     if (after === before) continue;
     patchAddressV4(u8, l4, l4Bytes, protocol, before, after, partial);
-    patchChecksum32(u8, ip + IPV4.checksum, before, after);
+    patchChecksum32(u8, ip + CHECKSUM, before, after);
     writeBe32(u8, at, after);
   }
-  const oldTos = u8[ip + IPV4.tos]!;
+  const oldTos = u8[ip + TOS]!;
   const newTos = blend8(u8, oldTos, value, mask, KEY_TOS);
   if (newTos !== oldTos) {
-    patchChecksum16(u8, ip + IPV4.checksum, oldTos, newTos);
-    u8[ip + IPV4.tos] = newTos;
+    patchChecksum16(u8, ip + CHECKSUM, oldTos, newTos);
+    u8[ip + TOS] = newTos;
   }
-  const oldTtl = u8[ip + IPV4.ttl]!;
+  const oldTtl = u8[ip + TTL]!;
   const newTtl = blend8(u8, oldTtl, value, mask, KEY_TTL);
   if (newTtl !== oldTtl) {
-    patchChecksum16(u8, ip + IPV4.checksum, oldTtl << 8, newTtl << 8);
-    u8[ip + IPV4.ttl] = newTtl;
+    patchChecksum16(u8, ip + CHECKSUM, oldTtl << 8, newTtl << 8);
+    u8[ip + TTL] = newTtl;
   }
 }

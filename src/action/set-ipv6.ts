@@ -13,6 +13,14 @@ import { blend8, blend32 } from "./blend.ts";
 import { patchAddressV6 } from "./transport-checksum.ts";
 import { ROUTING_UNFINISHED, transportV6 } from "./transport-header.ts";
 
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const SRC = IPV6.src;
+const ADDRESS_BYTES = IPV6.addressBytes;
+const LABEL_MASK = IPV6.labelMask;
+const CLASS_SHIFT = IPV6.classShift;
+const HOP_LIMIT = IPV6.hopLimit;
+const NO_PROTOCOL = IP_PROTOCOL.none;
+
 const KEY_DST = 16;
 const KEY_LABEL = 32;
 const KEY_TCLASS = 37;
@@ -33,12 +41,12 @@ export function setIpv6(
   mask: number,
   partial: boolean,
 ): void {
-  const transport = l4Bytes === 0 ? IP_PROTOCOL.none : transportV6(u8, ip, l4);
-  const protocol = transport < ROUTING_UNFINISHED ? transport : IP_PROTOCOL.none;
+  const transport = l4Bytes === 0 ? NO_PROTOCOL : transportV6(u8, ip, l4);
+  const protocol = transport < ROUTING_UNFINISHED ? transport : NO_PROTOCOL;
   for (let field = 0; field <= KEY_DST; field += KEY_DST) {
-    if (isKept(u8, ip + IPV6.src + field, value, mask, field)) continue;
-    for (let word = field; word < field + IPV6.addressBytes; word += 4) {
-      const at = ip + IPV6.src + word;
+    if (isKept(u8, ip + SRC + field, value, mask, field)) continue;
+    for (let word = field; word < field + ADDRESS_BYTES; word += 4) {
+      const at = ip + SRC + word;
       const before = readBe32(u8, at);
       const after = blend32(u8, before, value, mask, word);
       patchAddressV6(u8, l4, l4Bytes, protocol, before, after, partial);
@@ -46,15 +54,15 @@ export function setIpv6(
     }
   }
   const first = readBe32(u8, ip);
-  const label = blend32(u8, first & IPV6.labelMask, value, mask, KEY_LABEL);
-  const tclass = blend8(u8, (first >>> IPV6.classShift) & 0xff, value, mask, KEY_TCLASS);
-  writeBe32(u8, ip, (first & 0xf0000000) | (tclass << IPV6.classShift) | label);
-  u8[ip + IPV6.hopLimit] = blend8(u8, u8[ip + IPV6.hopLimit]!, value, mask, KEY_HLIMIT);
+  const label = blend32(u8, first & LABEL_MASK, value, mask, KEY_LABEL);
+  const tclass = blend8(u8, (first >>> CLASS_SHIFT) & 0xff, value, mask, KEY_TCLASS);
+  writeBe32(u8, ip, (first & 0xf0000000) | (tclass << CLASS_SHIFT) | label);
+  u8[ip + HOP_LIMIT] = blend8(u8, u8[ip + HOP_LIMIT]!, value, mask, KEY_HLIMIT);
 }
 
 /** Whether the address at `at` keeps its value. OVS updates the checksum for all words of an address or for none. */
 function isKept(u8: Uint8Array, at: number, value: number, mask: number, field: number): boolean {
-  for (let word = 0; word < IPV6.addressBytes; word += 4) {
+  for (let word = 0; word < ADDRESS_BYTES; word += 4) {
     const before = readBe32(u8, at + word);
     if (blend32(u8, before, value, mask, field + word) !== before) return false;
   }

@@ -10,6 +10,15 @@ import { crc32cAddZeros, readSctpChecksum, writeSctpChecksum } from "../packet/c
 import { SCTP, TCP, UDP } from "../packet/transport-headers.ts";
 import { blend16, blend32 } from "./blend.ts";
 
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const TCP_BYTES = TCP.headerBytes;
+const TCP_DATA_OFFSET = TCP.dataOffsetFlags;
+const TCP_DATA_OFFSET_MIN = TCP.dataOffsetMin;
+const TCP_CHECKSUM = TCP.checksum;
+const UDP_BYTES = UDP.headerBytes;
+const UDP_CHECKSUM = UDP.checksum;
+const SCTP_BYTES = SCTP.headerBytes;
+
 const PORT_BYTES = 2;
 
 /** @param partial whether the checksum is a partial sum, which ports are no part of */
@@ -21,14 +30,14 @@ export function setTcp(
   mask: number,
   partial: boolean,
 ): void {
-  if (l4Bytes < TCP.headerBytes) return;
-  const dataOffset = u8[l4 + TCP.dataOffsetFlags]! >>> 4;
-  if (dataOffset < TCP.dataOffsetMin || dataOffset * 4 > l4Bytes) return;
+  if (l4Bytes < TCP_BYTES) return;
+  const dataOffset = u8[l4 + TCP_DATA_OFFSET]! >>> 4;
+  if (dataOffset < TCP_DATA_OFFSET_MIN || dataOffset * 4 > l4Bytes) return;
   for (let field = 0; field < 2 * PORT_BYTES; field += PORT_BYTES) {
     const before = readBe16(u8, l4 + field);
     const after = blend16(u8, before, value, mask, field);
     if (after === before) continue;
-    if (!partial) patchChecksum16(u8, l4 + TCP.checksum, before, after);
+    if (!partial) patchChecksum16(u8, l4 + TCP_CHECKSUM, before, after);
     writeBe16(u8, l4 + field, after);
   }
 }
@@ -42,12 +51,12 @@ export function setUdp(
   mask: number,
   partial: boolean,
 ): void {
-  if (l4Bytes < UDP.headerBytes) return;
+  if (l4Bytes < UDP_BYTES) return;
   for (let field = 0; field < 2 * PORT_BYTES; field += PORT_BYTES) {
     const before = readBe16(u8, l4 + field);
     const after = blend16(u8, before, value, mask, field);
     if (after === before) continue;
-    if (!partial) patchUdpChecksum16(u8, l4 + UDP.checksum, before, after);
+    if (!partial) patchUdpChecksum16(u8, l4 + UDP_CHECKSUM, before, after);
     writeBe16(u8, l4 + field, after);
   }
 }
@@ -57,7 +66,7 @@ export function setUdp(
  * the packet, begun from zero: the payload is not read, wherever its frames are.
  */
 export function setSctp(u8: Uint8Array, l4: number, l4Bytes: number, value: number, mask: number): void {
-  if (l4Bytes < SCTP.headerBytes) return;
+  if (l4Bytes < SCTP_BYTES) return;
   const before = readBe32(u8, l4);
   const after = blend32(u8, before, value, mask, 0);
   if (after === before) return;

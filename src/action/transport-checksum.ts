@@ -9,6 +9,17 @@ import { patchChecksum32, patchUdpChecksum32, updateChecksum32 } from "../packet
 import { IP_PROTOCOL } from "../packet/network-headers.ts";
 import { ICMPV6, TCP, UDP } from "../packet/transport-headers.ts";
 
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const PROTOCOL_TCP = IP_PROTOCOL.tcp;
+const PROTOCOL_UDP = IP_PROTOCOL.udp;
+const PROTOCOL_ICMPV6 = IP_PROTOCOL.icmpv6;
+const TCP_BYTES = TCP.headerBytes;
+const TCP_CHECKSUM = TCP.checksum;
+const UDP_BYTES = UDP.headerBytes;
+const UDP_CHECKSUM = UDP.checksum;
+const ICMPV6_BYTES = ICMPV6.headerBytes;
+const ICMPV6_CHECKSUM = ICMPV6.checksum;
+
 /** For 4 bytes of an IPv4 address; ICMP and SCTP sum no pseudo header. */
 export function patchAddressV4(
   u8: Uint8Array,
@@ -19,12 +30,12 @@ export function patchAddressV4(
   after: number,
   partial: boolean,
 ): void {
-  if (protocol === IP_PROTOCOL.tcp && l4Bytes >= TCP.headerBytes) {
-    if (partial) patchPseudoSum32(u8, l4 + TCP.checksum, before, after);
-    else patchChecksum32(u8, l4 + TCP.checksum, before, after);
-  } else if (protocol === IP_PROTOCOL.udp && l4Bytes >= UDP.headerBytes) {
-    if (partial) patchPseudoSum32(u8, l4 + UDP.checksum, before, after);
-    else patchUdpChecksum32(u8, l4 + UDP.checksum, before, after);
+  if (protocol === PROTOCOL_TCP && l4Bytes >= TCP_BYTES) {
+    if (partial) patchPseudoSum32(u8, l4 + TCP_CHECKSUM, before, after);
+    else patchChecksum32(u8, l4 + TCP_CHECKSUM, before, after);
+  } else if (protocol === PROTOCOL_UDP && l4Bytes >= UDP_BYTES) {
+    if (partial) patchPseudoSum32(u8, l4 + UDP_CHECKSUM, before, after);
+    else patchUdpChecksum32(u8, l4 + UDP_CHECKSUM, before, after);
   }
 }
 
@@ -38,9 +49,9 @@ export function patchAddressV6(
   after: number,
   partial: boolean,
 ): void {
-  if (protocol === IP_PROTOCOL.icmpv6 && l4Bytes >= ICMPV6.headerBytes) {
-    if (partial) patchPseudoSum32(u8, l4 + ICMPV6.checksum, before, after);
-    else patchChecksum32(u8, l4 + ICMPV6.checksum, before, after);
+  if (protocol === PROTOCOL_ICMPV6 && l4Bytes >= ICMPV6_BYTES) {
+    if (partial) patchPseudoSum32(u8, l4 + ICMPV6_CHECKSUM, before, after);
+    else patchChecksum32(u8, l4 + ICMPV6_CHECKSUM, before, after);
   } else {
     patchAddressV4(u8, l4, l4Bytes, protocol, before, after, partial);
   }

@@ -6,8 +6,15 @@ import { readBe16 } from "../packet/bytes.ts";
 import { ETH, ETH_TYPE, VLAN } from "../packet/link-headers.ts";
 import type { PacketFront } from "./packet-front.ts";
 
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const ETH_BYTES = ETH.headerBytes;
+const TAG_BYTES = VLAN.headerBytes;
+const TPID_VLAN = ETH_TYPE.vlan;
+const TPID_QINQ = ETH_TYPE.qinq;
+const ADDRESS_BYTES = ETH.addressBytes;
+
 /** The two addresses, which a pushed tag follows. */
-const ADDRESSES_BYTES = 2 * ETH.addressBytes;
+const ADDRESSES_BYTES = 2 * ADDRESS_BYTES;
 /** The DEI bit's place in the first byte of a TCI. */
 const CFI_HIGH_BYTE = VLAN.cfi >>> 8;
 
@@ -24,29 +31,32 @@ export function pushVlan(
   tag: number,
 ): number {
   front.pullUp(frame, ADDRESSES_BYTES);
-  const first = front.makeRoom(frame, VLAN.headerBytes);
+  const first = front.makeRoom(frame, TAG_BYTES);
   if (first === NO_FRAME) return NO_FRAME;
   const { u8 } = arena;
   const oldHead = packets.head(first);
-  const head = oldHead - VLAN.headerBytes;
-  arena.intrinsics.move(head, oldHead, ADDRESSES_BYTES);
+  const head = oldHead - TAG_BYTES;
+  // Twelve bytes, too few for a call into wasm; the direction lets the ranges overlap.
+  for (let index = 0; index < ADDRESSES_BYTES; index += 1) u8[head + index] = u8[oldHead + index]!;
   u8[head + ADDRESSES_BYTES] = u8[tag]!;
   u8[head + ADDRESSES_BYTES + 1] = u8[tag + 1]!;
   u8[head + ADDRESSES_BYTES + 2] = u8[tag + 2]! & ~CFI_HIGH_BYTE;
   u8[head + ADDRESSES_BYTES + 3] = u8[tag + 3]!;
-  resizeFront(packets, first, VLAN.headerBytes);
+  resizeFront(packets, first, TAG_BYTES);
   return first;
 }
 
 /** Takes the outer tag off. Returns whether there was one. */
 export function popVlan(arena: Arena, packets: Packets, front: PacketFront, frame: number): boolean {
-  if (packets.packetBytes(frame) < ETH.headerBytes + VLAN.headerBytes) return false;
-  front.pullUp(frame, ADDRESSES_BYTES + VLAN.headerBytes);
+  if (packets.packetBytes(frame) < ETH_BYTES + TAG_BYTES) return false;
+  front.pullUp(frame, ADDRESSES_BYTES + TAG_BYTES);
   const head = packets.head(frame);
-  const tpid = readBe16(arena.u8, head + ADDRESSES_BYTES);
-  if (tpid !== ETH_TYPE.vlan && tpid !== ETH_TYPE.qinq) return false;
-  arena.intrinsics.move(head + VLAN.headerBytes, head, ADDRESSES_BYTES);
-  resizeFront(packets, frame, -VLAN.headerBytes);
+  const { u8 } = arena;
+  const tpid = readBe16(u8, head + ADDRESSES_BYTES);
+  if (tpid !== TPID_VLAN && tpid !== TPID_QINQ) return false;
+  for (let index = ADDRESSES_BYTES - 1; index >= 0; index -= 1)
+    u8[head + TAG_BYTES + index] = u8[head + index]!;
+  resizeFront(packets, frame, -TAG_BYTES);
   return true;
 }
 
