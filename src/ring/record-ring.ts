@@ -117,6 +117,13 @@ export class RecordConsumer {
     }
   }
 
+  /** Whether nothing was published that was not taken; looks at the producer. */
+  get isEmpty(): boolean {
+    // Pairs with the producer's publish().
+    this.#producer = this.#arena.intrinsics.load(this.#producerAt) >>> 0;
+    return this.#next === this.#producer;
+  }
+
   /** Length of the record at the offset that next() returned. */
   recordBytes(offset: number): number {
     return this.#arena.u32[(offset - RECORD_HEADER_BYTES) >>> 2]!;

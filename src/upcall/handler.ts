@@ -85,6 +85,11 @@ export class Handler {
     this.#lastTickMillis = clock.millis();
   }
 
+  /** Whether no worker has sent anything that was not taken. */
+  get isIdle(): boolean {
+    return this.#readers.every((reader) => reader.isEmpty);
+  }
+
   /** Takes upcalls until none is left or `recordsMax` were taken. Returns how many. */
   drain(recordsMax = Number.MAX_SAFE_INTEGER): number {
     let taken = 0;

@@ -24,6 +24,10 @@ export class UpcallReader {
     return this.#at !== 0;
   }
 
+  get isEmpty(): boolean {
+    return this.#ring.isEmpty;
+  }
+
   /** Gives the room of taken records back. */
   release(): void {
     this.#ring.release();

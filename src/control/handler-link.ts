@@ -1,0 +1,98 @@
+// Control's side of the handler thread: starts it, asks it, stops it.
+import { EventEmitter } from "node:events";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import type { MacEntry, MacTableCounts } from "../bridge/learn/mac-table.ts";
+import type { FlowView } from "../table/flow-reader.ts";
+import type { FlowChange, FlowOutcome } from "../upcall/flow-change.ts";
+import type { FlowWriter } from "./flow-service.ts";
+import type {
+  HandlerAnswer,
+  HandlerRequestName,
+  HandlerRequests,
+  HandlerSettings,
+} from "./handler-protocol.ts";
+
+const HANDLER_FILE = fileURLToPath(new URL("../../workers/handler.js", import.meta.url));
+/** Changes of one message: a copy of some megabytes. */
+const CHANGES_PER_MESSAGE = 1024;
+
+/** Event `failed` when the thread ended by itself. */
+export class HandlerLink extends EventEmitter<{ failed: [Error] }> implements FlowWriter {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<
+    number,
+    { resolve: (answer: unknown) => void; reject: (error: Error) => void }
+  >();
+  readonly #exited: Promise<void>;
+  #nextId = 1;
+  #isStopping = false;
+
+  constructor(settings: HandlerSettings) {
+    super();
+    this.#worker = new Worker(HANDLER_FILE, { workerData: settings });
+    this.#worker.on("message", ({ id, answer }: HandlerAnswer) => {
+      this.#waiting.get(id)?.resolve(answer);
+      this.#waiting.delete(id);
+    });
+    this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
+    this.#worker.on("error", (error) =>
+      this.#fail(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  ask<Name extends HandlerRequestName>(
+    name: Name,
+    args: HandlerRequests[Name]["args"],
+  ): Promise<HandlerRequests[Name]["answer"]> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
+      this.#worker.postMessage({ id, name, args });
+    });
+  }
+
+  async apply(changes: readonly FlowChange[]): Promise<readonly FlowOutcome[]> {
+    const outcomes: FlowOutcome[] = [];
+    const brief = changes.length > 1;
+    for (let from = 0; from < changes.length; from += CHANGES_PER_MESSAGE) {
+      outcomes.push(
+        ...(await this.ask("apply", { changes: changes.slice(from, from + CHANGES_PER_MESSAGE), brief })),
+      );
+    }
+    return outcomes;
+  }
+
+  find(ufid: Uint8Array): Promise<FlowView | null> {
+    return this.ask("find", { ufid });
+  }
+
+  async flush(): Promise<void> {
+    await this.ask("flush", {});
+  }
+
+  entries(): Promise<readonly MacEntry[]> {
+    return this.ask("macs", {});
+  }
+
+  counts(): Promise<MacTableCounts> {
+    return this.ask("macCounts", {});
+  }
+
+  async flushMacs(): Promise<void> {
+    await this.ask("flushMacs", {});
+  }
+
+  /** Ends the thread after it has taken what is in the rings. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.ask("stop", {});
+    await this.#exited;
+  }
+
+  #fail(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+    if (!this.#isStopping) this.emit("failed", error);
+  }
+}

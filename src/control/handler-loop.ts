@@ -1,0 +1,156 @@
+// The handler thread's loop: upcalls first, then a slice of control's changes, then a slice of background work; asleep
+// at the doorbell when there is none of them. The event loop runs between rounds, so requests come in.
+import type { MessagePort } from "node:worker_threads";
+import { Arena } from "../memory/arena.ts";
+import { MonotonicClock } from "../memory/clock.ts";
+import { DoorbellListener, DoorbellRinger } from "../ring/doorbell.ts";
+import { applyFlowChange, type FlowOutcome } from "../upcall/flow-change.ts";
+import { createHandlerCore, type HandlerCore } from "./handler-core.ts";
+import type {
+  HandlerAnswer,
+  HandlerRequest,
+  HandlerRequestName,
+  HandlerSettings,
+  HandlerStats,
+} from "./handler-protocol.ts";
+
+/** Upcalls of one round: some milliseconds at the most. */
+const UPCALLS_PER_ROUND = 256;
+/** Changes of one round: half a millisecond. */
+const CHANGES_PER_ROUND = 64;
+/** Longest sleep: how late background work may begin. */
+const SLEEP_MILLIS_MAX = 100;
+
+/** A request that is carried out in slices. Returns true when it is done and answered. */
+type Job = () => boolean;
+
+export class HandlerLoop {
+  readonly #port: MessagePort;
+  readonly #core: HandlerCore;
+  readonly #clock = new MonotonicClock();
+  readonly #doorbell: DoorbellListener;
+  readonly #ringer: DoorbellRinger;
+  readonly #jobs: Job[] = [];
+  #isStopping = false;
+
+  constructor({ handle, policy, debugLedger }: HandlerSettings, port: MessagePort) {
+    const arena = new Arena(handle);
+    this.#port = port;
+    this.#core = createHandlerCore(arena, policy, this.#clock, debugLedger);
+    this.#doorbell = new DoorbellListener(arena);
+    this.#ringer = new DoorbellRinger(arena);
+    port.on("message", (request: HandlerRequest) => {
+      this.#jobs.push(this.#job(request));
+      this.#ringer.ring();
+    });
+  }
+
+  async run(): Promise<void> {
+    const { handler } = this.#core;
+    while (!this.#isStopping) {
+      const taken = handler.drain(UPCALLS_PER_ROUND);
+      const worked = this.#work();
+      const isBusy = handler.step() || worked || taken > 0;
+      if (isBusy) await new Promise((resume) => setImmediate(resume));
+      else await this.#doorbell.sleep(() => handler.isIdle && this.#jobs.length === 0, SLEEP_MILLIS_MAX);
+    }
+    while (handler.drain() > 0);
+    handler.close();
+    this.#port.close();
+  }
+
+  /** One slice of the oldest request. */
+  #work(): boolean {
+    const job = this.#jobs[0];
+    if (job === undefined) return false;
+    if (job()) this.#jobs.shift();
+    return true;
+  }
+
+  #job(request: HandlerRequest): Job {
+    if (request.name === "apply") return this.#applyJob(request as HandlerRequest<"apply">);
+    if (request.name === "flush") return this.#flushJob(request.id);
+    return () => {
+      this.#answer(request.id, this.#simple(request.name, request.args));
+      return true;
+    };
+  }
+
+  #applyJob({ id, args: { changes, brief } }: HandlerRequest<"apply">): Job {
+    const outcomes: FlowOutcome[] = [];
+    return () => {
+      const end = Math.min(outcomes.length + CHANGES_PER_ROUND, changes.length);
+      while (outcomes.length < end) {
+        const outcome = applyFlowChange(this.#core.table, changes[outcomes.length]!, this.#clock.millis());
+        outcomes.push(brief && outcome.error === null ? { ...outcome, flow: null } : outcome);
+      }
+      if (end < changes.length) return false;
+      this.#answer(id, outcomes);
+      return true;
+    };
+  }
+
+  #flushJob(id: number): Job {
+    const { table } = this.#core;
+    let begun = false;
+    return () => {
+      if (!begun) table.flush();
+      begun = true;
+      table.step();
+      if (table.flushing) return false;
+      this.#answer(id, null);
+      return true;
+    };
+  }
+
+  #simple(name: HandlerRequestName, args: HandlerRequest["args"]): unknown {
+    const { table, learn } = this.#core;
+    switch (name) {
+      case "find": {
+        const flowNo = table.findByUfid((args as HandlerRequest<"find">["args"]).ufid);
+        return flowNo === 0 ? null : table.flows.read(flowNo);
+      }
+      case "setPort": {
+        const { portNo, vlan } = args as HandlerRequest<"setPort">["args"];
+        learn?.setPort(portNo, vlan);
+        return null;
+      }
+      case "removePort":
+        learn?.removePort((args as HandlerRequest<"removePort">["args"]).portNo);
+        return null;
+      case "macs":
+        return learn?.entries() ?? [];
+      case "macCounts":
+        return learn?.macs.counts ?? { learned: 0, expired: 0, evicted: 0, moved: 0 };
+      case "flushMacs":
+        learn?.flush();
+        return null;
+      case "stats":
+        return this.#stats();
+      default:
+        this.#isStopping = true;
+        return null;
+    }
+  }
+
+  #stats(): HandlerStats {
+    const { handler } = this.#core;
+    const { latency, revalidator } = handler;
+    return {
+      installed: handler.installCount,
+      refused: handler.refusedCount,
+      learnedFlows: revalidator.learnedCount,
+      removed: { ...revalidator.counts },
+      latencyMicros: {
+        p50: latency.percentile(50),
+        p99: latency.percentile(99),
+        max: latency.count === 0 ? 0 : latency.max,
+      },
+      pids: [...handler.pids.counts()].map(([pid, counts]) => ({ pid, ...counts })),
+    };
+  }
+
+  #answer(id: number, answer: unknown): void {
+    this.#port.postMessage({ id, answer } satisfies HandlerAnswer);
+  }
+}

@@ -1,0 +1,56 @@
+// What control asks of the handler thread and what it answers: plain data over the thread's port. Every request has an
+// answer with its id; requests are carried out in their order, changes of flows in slices between upcalls.
+import type { MacEntry, MacTableCounts } from "../bridge/learn/mac-table.ts";
+import type { PortVlan } from "../bridge/learn/vlan.ts";
+import type { ArenaHandle } from "../memory/arena.ts";
+import type { FlowView } from "../table/flow-reader.ts";
+import type { FlowChange, FlowOutcome } from "../upcall/flow-change.ts";
+import type { RevalidatorCounts } from "../upcall/revalidator.ts";
+import type { Config } from "./config/schema.ts";
+
+export interface HandlerSettings {
+  readonly handle: ArenaHandle;
+  readonly policy: Config["policy"];
+  readonly debugLedger: boolean;
+}
+
+export interface HandlerStats {
+  readonly installed: number;
+  readonly refused: number;
+  readonly learnedFlows: number;
+  readonly removed: RevalidatorCounts;
+  /** Microseconds from a worker's sending to the answer. */
+  readonly latencyMicros: { readonly p50: number; readonly p99: number; readonly max: number };
+  readonly pids: readonly { readonly pid: number; readonly delivered: number; readonly unheard: number }[];
+}
+
+/** Request by name: its arguments and its answer. */
+export interface HandlerRequests {
+  /** `brief`: the flow itself is told only with an error. */
+  readonly apply: {
+    args: { changes: readonly FlowChange[]; brief: boolean };
+    answer: readonly FlowOutcome[];
+  };
+  readonly find: { args: { ufid: Uint8Array }; answer: FlowView | null };
+  readonly flush: { args: Record<never, never>; answer: null };
+  readonly setPort: { args: { portNo: number; vlan: PortVlan }; answer: null };
+  readonly removePort: { args: { portNo: number }; answer: null };
+  readonly macs: { args: Record<never, never>; answer: readonly MacEntry[] };
+  readonly macCounts: { args: Record<never, never>; answer: MacTableCounts };
+  readonly flushMacs: { args: Record<never, never>; answer: null };
+  readonly stats: { args: Record<never, never>; answer: HandlerStats };
+  readonly stop: { args: Record<never, never>; answer: null };
+}
+
+export type HandlerRequestName = keyof HandlerRequests;
+
+export interface HandlerRequest<Name extends HandlerRequestName = HandlerRequestName> {
+  readonly id: number;
+  readonly name: Name;
+  readonly args: HandlerRequests[Name]["args"];
+}
+
+export interface HandlerAnswer {
+  readonly id: number;
+  readonly answer: unknown;
+}
