@@ -80,7 +80,7 @@ export function hashBytes(bytes: Uint8Array, { start, xor, multiplier }: HashSee
 
 /**
  * The ufid of a flow that was given none: 128 bits of the whole key, mask or no mask, as OVS derives it. Four hashes
- * with start values of their own stand behind each other.
+ * with start values of their own stand behind each other. It carries the marks of a random UUID, as OVS's do.
  */
 export function deriveUfid(i32: Int32Array, first: number, wordCount: number, seeds: HashSeeds): Uint8Array {
   const ufid = new Uint8Array(16);
@@ -96,5 +96,7 @@ export function deriveUfid(i32: Int32Array, first: number, wordCount: number, se
     });
     view.setInt32(lane * 4, hash, true);
   }
+  ufid[6] = (ufid[6]! & 0x0f) | 0x40;
+  ufid[8] = (ufid[8]! & 0x3f) | 0x80;
   return ufid;
 }
