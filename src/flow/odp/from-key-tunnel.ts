@@ -1,6 +1,6 @@
 // The tunnel fields of a key or mask to the nested attribute.
 
-import { type FieldName, K } from "../fields.ts";
+import { FIELDS, type FieldName, K } from "../fields.ts";
 import { fieldBytes, getNumber, isZero } from "../key.ts";
 import type { NlWriter } from "../nlattr.ts";
 import { KEY_ATTR, TUNNEL_ATTR, VXLAN_EXT } from "./attributes.ts";
@@ -29,7 +29,11 @@ interface TunnelExport {
   readonly isMask: boolean;
 }
 
-/** A key has the attribute when it has an address, a mask always. */
+const FIELD_NAMES: readonly FieldName[] = FIELDS.filter(({ group }) => group === "tunnel").map(
+  ({ name }) => name,
+);
+
+/** A key has the attribute when a field of it is set or looked at, a mask always. */
 export function writeTunnel(
   writer: NlWriter,
   flow: Uint8Array,
@@ -37,8 +41,7 @@ export function writeTunnel(
   data: Uint8Array,
 ): void {
   const out: TunnelExport = { writer, flow, mask, data, isMask: data !== flow };
-  const addresses = ["tun_src", "tun_dst", "tun_ipv6_src", "tun_ipv6_dst"] as const;
-  if (!out.isMask && addresses.every((field) => isZero(flow, field))) return;
+  if (!out.isMask && !isPresent(out, ...FIELD_NAMES)) return;
   const nested = writer.begin(KEY_ATTR.tunnel);
   const flags = getNumber(data, "tun_flags");
   if (!isZero(data, "tun_id") || (flags & TUNNEL_FLAG.key) !== 0) {
@@ -85,7 +88,8 @@ function writeOptions(out: TunnelExport): void {
     writer.put(TUNNEL_ATTR.geneveOpts, data.subarray(K.tun_opts, K.tun_opts + optionBytes));
   }
   const version = getNumber(flow, "tun_erspan_ver");
-  if (version === 1 || version === 2) {
+  const isErspan = version === 1 || version === 2;
+  if (isErspan && isPresent(out, "tun_erspan_ver", "tun_erspan_idx", "tun_erspan_dir", "tun_erspan_hwid")) {
     const options = {
       version: getNumber(data, "tun_erspan_ver"),
       index: getNumber(data, "tun_erspan_idx"),
@@ -102,7 +106,8 @@ function writeOptions(out: TunnelExport): void {
   }
 }
 
-/** Options that have no length of their own are there when key or mask has a bit of them. */
-function isPresent({ flow, mask }: TunnelExport, ...fields: readonly FieldName[]): boolean {
-  return fields.some((field) => !isZero(flow, field) || (mask !== undefined && !isZero(mask, field)));
+/** A key has what is set in it or looked at; a mask does not mention what it does not look at. */
+function isPresent({ flow, mask, isMask }: TunnelExport, ...fields: readonly FieldName[]): boolean {
+  const isSet = (key: Uint8Array): boolean => fields.some((field) => !isZero(key, field));
+  return (!isMask && isSet(flow)) || (mask !== undefined && isSet(mask));
 }

@@ -7,7 +7,7 @@
 // Where OVS's attributes lose a part of the match we keep it: a tunnel field of zero under a mask, options of ERSPAN
 // and GTP-U under a mask, neighbour discovery extensions under a mask.
 
-import { ETH, ETH_TYPE, NSH_MD_TYPE } from "../../packet/link-headers.ts";
+import { ETH, ETH_TYPE, MPLS, NSH_MD_TYPE } from "../../packet/link-headers.ts";
 import { type FieldName, K } from "../fields.ts";
 import { fieldBytes, getNumber, isZero } from "../key.ts";
 import { NlWriter } from "../nlattr.ts";
@@ -52,6 +52,7 @@ const TAGS = [
 ] as const satisfies readonly { tpid: FieldName; tci: FieldName }[];
 
 const LSE_FIELDS = ["mpls_lse0", "mpls_lse1", "mpls_lse2"] as const satisfies readonly FieldName[];
+/** Byte of an entry whose lowest bit is the bottom of the stack. */
 const MPLS_BOTTOM_BYTE = 2;
 
 const NETWORK_ATTRS: ReadonlyMap<number, number> = new Map<number, number>([
@@ -174,21 +175,22 @@ function writeLayers(out: Export, etherType: number): void {
   if (transport === KEY_ATTR.icmpv6 && isNeighborDiscovery(flow)) writeNeighborDiscovery(out);
 }
 
-/** As many labels as the key has, or as the mask looks at. */
+/**
+ * The labels down to the bottom of the stack; of a stack without bottom those that are not zero, and more if the mask
+ * looks at more.
+ */
 function writeMpls({ writer, flow, mask, data }: Export): void {
-  let labels = labelCount(flow);
+  let labels = 0;
   for (const [index, field] of LSE_FIELDS.entries()) {
-    if (mask !== undefined && !isZero(mask, field)) labels = Math.max(labels, index + 1);
+    const isThere = labels === index && !isZero(flow, field);
+    if (isThere || (mask !== undefined && !isZero(mask, field))) labels = index + 1;
+    if ((fieldBytes(flow, field)[MPLS_BOTTOM_BYTE]! & 1) !== 0) break;
   }
-  const payload = new Uint8Array(labels * 4);
-  for (let index = 0; index < labels; index++) payload.set(fieldBytes(data, LSE_FIELDS[index]!), index * 4);
+  const payload = new Uint8Array(labels * MPLS.entryBytes);
+  for (const [index, field] of LSE_FIELDS.slice(0, labels).entries()) {
+    payload.set(fieldBytes(data, field), index * MPLS.entryBytes);
+  }
   writer.put(KEY_ATTR.mpls, payload);
-}
-
-/** To the bottom of the stack. Without one in sight, OVS counts the entries that are not zero, wherever they lie. */
-function labelCount(flow: Uint8Array): number {
-  const bottom = LSE_FIELDS.findIndex((field) => (fieldBytes(flow, field)[MPLS_BOTTOM_BYTE]! & 1) !== 0);
-  return bottom >= 0 ? bottom + 1 : LSE_FIELDS.filter((field) => !isZero(flow, field)).length;
 }
 
 /** The key has contexts with metadata type 1 only, the mask always. */

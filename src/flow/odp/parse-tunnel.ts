@@ -3,7 +3,7 @@
 
 import { TUNNEL_OPTIONS_BYTES_MAX } from "../fields.ts";
 import { KEY_ATTR, TUNNEL_ATTR, VXLAN_EXT } from "./attributes.ts";
-import { parseFlags, TUNNEL_FLAG, TUNNEL_FLAGS } from "./flags.ts";
+import { type MaskedNumber, parseFlags, TUNNEL_FLAG, TUNNEL_FLAGS } from "./flags.ts";
 import type { KeyParse } from "./key-parse.ts";
 import type { ValueForm } from "./members.ts";
 import type { TextCursor } from "./text-cursor.ts";
@@ -34,19 +34,26 @@ const OPTION_FORMS: ReadonlyMap<string, (parse: KeyParse) => void> = new Map([
   ["vxlan(gbp(", parseGbp],
   ["erspan(", parseErspan],
   ["gtpu(", parseGtpu],
-  ["flags(", parseTunnelFlags],
 ]);
 
-const EXPECTED = `${[...TUNNEL_MEMBERS.keys()].join("=, ")}=, ${[...OPTION_FORMS.keys()].join(", ")} or ")"`;
+const EXPECTED = `${[...TUNNEL_MEMBERS.keys()].join("=, ")}=, ${[...OPTION_FORMS.keys()].join(", ")}, flags( or ")"`;
 
 export function parseTunnel(parse: KeyParse): void {
   const { cursor, key, mask } = parse;
   const keyMark = key.begin(KEY_ATTR.tunnel);
   const maskMark = mask.begin(KEY_ATTR.tunnel);
+  let flags: MaskedNumber | undefined;
+  let hasId = false;
   while (!cursor.skip(")")) {
-    parseMember(parse);
+    if (cursor.skip("flags(")) {
+      flags = parseTunnelFlags(parse);
+    } else {
+      hasId ||= cursor.startsWith("tun_id=");
+      parseMember(parse);
+    }
     if (!cursor.skip(",") && cursor.peek() !== ")") cursor.fail('"," or ")"');
   }
+  if (flags !== undefined && !hasId) addTunnelId(parse, flags);
   key.end(keyMark);
   mask.end(maskMark);
 }
@@ -72,21 +79,26 @@ function parseMember(parse: KeyParse): void {
   mask.put(member.attr, scanned.mask);
 }
 
-/** The key flag has no attribute of its own: a tunnel id stands for it. A mask may look at it without an id. */
-function parseTunnelFlags({ cursor, key, mask }: KeyParse): void {
+function parseTunnelFlags({ cursor, key, mask }: KeyParse): MaskedNumber {
   const flags = parseFlags(cursor, TUNNEL_FLAGS, "tunnel flags");
   cursor.expect(")");
-  for (const [bit, attr] of [
-    [TUNNEL_FLAG.df, TUNNEL_ATTR.dontFragment],
-    [TUNNEL_FLAG.csum, TUNNEL_ATTR.csum],
-    [TUNNEL_FLAG.oam, TUNNEL_ATTR.oam],
+  for (const [writer, bits] of [
+    [key, flags.value],
+    [mask, flags.mask],
   ] as const) {
-    if ((flags.value & bit) !== 0) key.putFlag(attr);
-    if ((flags.mask & bit) !== 0) mask.putFlag(attr);
+    if ((bits & TUNNEL_FLAG.df) !== 0) writer.putFlag(TUNNEL_ATTR.dontFragment);
+    if ((bits & TUNNEL_FLAG.csum) !== 0) writer.putFlag(TUNNEL_ATTR.csum);
+    if ((bits & TUNNEL_FLAG.oam) !== 0) writer.putFlag(TUNNEL_ATTR.oam);
   }
-  const looksAtNoKey = flags.mask <= TUNNEL_FLAGS.allowed && (flags.mask & TUNNEL_FLAG.key) !== 0;
-  if (looksAtNoKey && (flags.value & TUNNEL_FLAG.key) === 0) mask.put(TUNNEL_ATTR.id, new Uint8Array(8));
+  return flags;
 }
+
+/** The key flag has no attribute of its own, a tunnel id stands for it: one of zero where the text gives none. */
+function addTunnelId({ key, mask }: KeyParse, flags: MaskedNumber): void {
+  if ((flags.value & TUNNEL_FLAG.key) !== 0) key.put(TUNNEL_ATTR.id, NO_TUNNEL_ID);
+  if ((flags.mask & TUNNEL_FLAG.key) !== 0) mask.put(TUNNEL_ATTR.id, NO_TUNNEL_ID);
+}
+const NO_TUNNEL_ID = new Uint8Array(8);
 
 interface Pair {
   readonly value: number;

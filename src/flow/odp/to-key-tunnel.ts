@@ -87,11 +87,14 @@ export function readTunnel(reader: AttributeReader): KeyFit {
 
 /** What the kernel demands of a tunnel key. */
 function checkTunnelKey(reader: AttributeReader, seen: ReadonlySet<number>): KeyFit {
-  const { target } = reader;
+  const { target, options } = reader;
   const isV4 = !isZero(target, "tun_src") || !isZero(target, "tun_dst");
   const isV6 = !isZero(target, "tun_ipv6_src") || !isZero(target, "tun_ipv6_dst");
   if (isV4 && isV6) {
     return reader.fail(KEY_ATTR.tunnel, "has IPv4 and IPv6 addresses", "addresses of one family");
+  }
+  if (!options.acceptVanished && isZero(target, "tun_dst") && isZero(target, "tun_ipv6_dst")) {
+    return reader.fail(KEY_ATTR.tunnel, "has no destination", "dst= or ipv6_dst=");
   }
   const blocks = [...OPTION_READERS.keys()].filter((type) => seen.has(type));
   if (blocks.length > 1) {
