@@ -45,7 +45,8 @@ export function splitOptions(
   for (const arg of args) {
     if (!/^--?[a-z]/.test(arg)) rest.push(arg);
     else if (known.includes(arg)) options.add(arg);
-    else throw refusal(`invalid option ${arg}`, null);
+    // unixctl's text: it refuses before dpctl is asked.
+    else throw new CommandError(`Unrecognized option ${arg}`);
   }
   return { options, rest };
 }

@@ -1,0 +1,211 @@
+// dpctl/add-flow, mod-flow, get-flow, del-flow, del-flows, add-flows, mod-flows, dump-flows: flows as OVS's dpctl takes
+// and prints them. What OVS refuses is refused in its words on the first line; further lines tell what OVS keeps back:
+// the flow that is in the way, the rule that an action breaks, the number to raise.
+//
+// A file is read whole before anything of it is applied, where OVS passes over a bad line and applies the rest.
+import { readFile } from "node:fs/promises";
+import { parseUfid } from "../../flow/ufid.ts";
+import type { Clock } from "../../memory/clock.ts";
+import type { FlowView } from "../../table/flow-reader.ts";
+import type { FlowChange } from "../../upcall/flow-change.ts";
+import type { Command, CommandResult } from "../command.ts";
+import {
+  flowJson,
+  formatFlowLine,
+  formatFlowStats,
+  type PortLookup,
+  parseFlowEntry,
+  parseFlowKey,
+} from "../flow-entry.ts";
+import { type FlowFileEntry, FlowFileError, type FlowOperation, parseFlowFile } from "../flow-file.ts";
+import type { FlowService } from "../flow-service.ts";
+import type { SwitchView } from "../switch-view.ts";
+import { answer, errnoText, refusal } from "./answer.ts";
+import { dumpFlowsCommand } from "./dpctl-dump-flows.ts";
+import {
+  applyOne,
+  describeOutcome,
+  type FlowArguments,
+  type FlowContext,
+  flowCommand,
+  outcomeHints,
+  parsing,
+  putChange,
+} from "./flow-context.ts";
+
+/**
+ * @param ports names and numbers of the ports as they are when a command runs
+ * @param vlanLimit tags that keys hold
+ */
+export function flowCommands(
+  view: SwitchView,
+  flows: FlowService,
+  ports: () => PortLookup,
+  clock: Clock,
+  vlanLimit: number,
+): Command[] {
+  const context: FlowContext = { view, flows, ports, clock, vlanLimit };
+  return [
+    addFlow(context),
+    modFlow(context),
+    getFlow(context),
+    delFlow(context),
+    delFlows(context),
+    fileCommand(context, "add"),
+    fileCommand(context, "modify"),
+    dumpFlowsCommand(context),
+  ];
+}
+
+function addFlow(context: FlowContext): Command {
+  const described = { name: "dpctl/add-flow", usage: "[dp] flow actions", summary: "add a flow" };
+  return flowCommand(context, described, [2, 2], async ({ rest: [flow, actions] }) => {
+    const entry = parsing("updating flow table", () =>
+      parseFlowEntry(flow!, actions!, context.ports(), context.vlanLimit),
+    );
+    const { flow: added } = await applyOne(
+      context,
+      putChange(entry, { create: true, modify: false, clear: false }),
+    );
+    return answer("", shown(context, added));
+  });
+}
+
+function modFlow(context: FlowContext): Command {
+  const described = {
+    name: "dpctl/mod-flow",
+    usage: "[--may-create] [--clear] [-s] [dp] flow actions",
+    summary: "replace a flow's actions; -s prints its statistics before",
+  };
+  return flowCommand(context, described, [2, 2], async ({ rest: [flow, actions], ...args }) => {
+    const entry = parsing("updating flow table", () =>
+      parseFlowEntry(flow!, actions!, context.ports(), context.vlanLimit),
+    );
+    const how = { create: args.mayCreate, modify: true, clear: args.clear };
+    const { flow: before } = await applyOne(context, putChange(entry, how));
+    return statistics(context, args, before);
+  });
+}
+
+function getFlow(context: FlowContext): Command {
+  const described = {
+    name: "dpctl/get-flow",
+    usage: "[-m] [--names|--no-names] [dp] ufid",
+    summary: "the flow with this ufid",
+  };
+  return flowCommand(context, described, [1, 1], async ({ rest: [text], more, names }) => {
+    const ufid = parseUfid(text!);
+    if (ufid === undefined) throw refusal("parsing flow ufid", "EINVAL");
+    const flow = await context.flows.writer.find(ufid);
+    if (flow === null) throw refusal("getting flow", "ENOENT");
+    const style = { verbose: more, names };
+    const line = formatFlowLine(flow, style, context.ports(), context.clock.millis(), context.vlanLimit);
+    return answer([line], shown(context, flow));
+  });
+}
+
+function delFlow(context: FlowContext): Command {
+  const described = {
+    name: "dpctl/del-flow",
+    usage: "[-s] [dp] flow",
+    summary: "remove the flow with this ufid or key; -s prints its statistics",
+  };
+  return flowCommand(context, described, [1, 1], async ({ rest: [text], ...args }) => {
+    const { flow } = await applyOne(context, removal(context, text!));
+    return statistics(context, args, flow);
+  });
+}
+
+/** By the ufid when there is one; then the key may be left out. */
+function removal({ ports, vlanLimit }: FlowContext, text: string): FlowChange {
+  const alone = parseUfid(text.trim().replace(/,$/, ""));
+  if (alone !== undefined) return { op: "remove", ufid: alone, key: undefined };
+  const { key, ufid } = parsing("deleting flow", () => parseFlowKey(text, ports(), vlanLimit));
+  return { op: "remove", ufid, key };
+}
+
+function delFlows(context: FlowContext): Command {
+  const described = {
+    name: "dpctl/del-flows",
+    usage: "[dp] [file]",
+    summary: "remove all flows, or those of a file",
+  };
+  return flowCommand(context, described, [0, 1], async ({ rest: [file], ...args }) => {
+    if (file !== undefined) return applyFile(context, file, "delete", args);
+    await context.flows.writer.flush();
+    return answer("", []);
+  });
+}
+
+function fileCommand(context: FlowContext, operation: FlowOperation): Command {
+  const verb = operation === "add" ? "add" : "mod";
+  const described = {
+    name: `dpctl/${verb}-flows`,
+    usage: "[dp] file",
+    summary: `lines [add|modify|delete] FLOW ACTIONS; without a word they ${operation}`,
+  };
+  return flowCommand(context, described, [1, 1], async ({ rest: [file], ...args }) =>
+    applyFile(context, file!, operation, args),
+  );
+}
+
+async function applyFile(
+  context: FlowContext,
+  file: string,
+  fallback: FlowOperation,
+  { mayCreate, clear }: Pick<FlowArguments, "mayCreate" | "clear">,
+): Promise<CommandResult> {
+  const entries = parseFile(context, file, await readText(file), fallback);
+  const changes = entries.map(({ operation, entry }): FlowChange => {
+    if (operation === "delete") return { op: "remove", ufid: entry.ufid, key: entry.key };
+    const modify = operation === "modify";
+    return putChange(entry, { create: !modify || mayCreate, modify, clear: modify && clear });
+  });
+  const outcomes = await context.flows.writer.apply(changes);
+  const failures = outcomes.flatMap((outcome, index) => {
+    if (outcome.error === null) return [];
+    const change = changes[index]!;
+    const hints = outcomeHints(context, change, outcome);
+    return [`${file}:${entries[index]!.line}: ${describeOutcome(change, outcome)}`, ...hints];
+  });
+  const appliedCount = outcomes.filter(({ error }) => error === null).length;
+  if (failures.length > 0)
+    throw refusal(`${appliedCount} of ${changes.length} flows of ${file} applied`, null, ...failures);
+  return answer("", { applied: appliedCount });
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "EINVAL";
+    throw refusal(`Opening file "${file}" failed (${errnoText(code)})`, null);
+  }
+}
+
+function parseFile(
+  { ports, vlanLimit }: FlowContext,
+  file: string,
+  text: string,
+  fallback: FlowOperation,
+): FlowFileEntry[] {
+  try {
+    return parseFlowFile(text, file, ports(), vlanLimit, fallback);
+  } catch (error) {
+    throw error instanceof FlowFileError ? refusal(error.message, null) : error;
+  }
+}
+
+/** The line of -s, else nothing. */
+function statistics(
+  context: FlowContext,
+  args: Pick<FlowArguments, "statistics">,
+  flow: FlowView | null,
+): CommandResult {
+  const lines = args.statistics && flow !== null ? [formatFlowStats(flow, context.clock.millis())] : [];
+  return answer(lines, shown(context, flow));
+}
+
+function shown({ ports, clock, vlanLimit }: FlowContext, flow: FlowView | null): unknown {
+  return flow === null ? null : flowJson(flow, ports(), clock.millis(), vlanLimit);
+}
