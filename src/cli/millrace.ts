@@ -7,6 +7,8 @@ import { appctlCommand, dpctlCommand } from "./dpctl.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
 import { extractCommand } from "./extract.ts";
 import { odpCommand } from "./odp.ts";
+import { replayCommand } from "./replay.ts";
+import { runCommand } from "./run.ts";
 import { showCommands } from "./show.ts";
 
 const program = new Command("millrace")
@@ -17,6 +19,8 @@ const program = new Command("millrace")
   .showHelpAfterError();
 
 const commands = [
+  runCommand(),
+  replayCommand(),
   configCommand(),
   extractCommand(),
   odpCommand(),

@@ -1,0 +1,111 @@
+// The daemon around a switch: control socket, commands, signals, privileges.
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { formatPlan } from "../memory/region-plan.ts";
+import { CAPABILITY, native, nativeUnavailable } from "../native.ts";
+import { CommandRegistry } from "./command.ts";
+import { datapathCommands } from "./commands/dpctl-datapath.ts";
+import { flowCommands } from "./commands/dpctl-flows.ts";
+import { dummyCommands } from "./commands/dummy.ts";
+import { fdbCommands } from "./commands/fdb.ts";
+import { pmdCommands } from "./commands/pmd.ts";
+import { Coverage, processCommands } from "./commands/process.ts";
+import { showCommands } from "./commands/show.ts";
+import type { Config } from "./config/schema.ts";
+import { Log } from "./log.ts";
+import { Switch } from "./switch.ts";
+import { defaultSocketPath } from "./unixctl/path.ts";
+import { serveUnixctl } from "./unixctl/server.ts";
+
+/** What bringing ports back needs: links and XDP, raw sockets, BPF objects, locked UMEM. */
+const KEPT_CAPABILITIES = [CAPABILITY.NET_ADMIN, CAPABILITY.NET_RAW, CAPABILITY.BPF, CAPABILITY.IPC_LOCK];
+const COVERAGE_MILLIS = 1000;
+
+export interface DaemonOptions {
+  readonly config: Config;
+  readonly socket?: string | undefined;
+}
+
+/** Runs until SIGTERM, SIGINT or the exit command. @throws Error when it cannot start */
+export async function runDaemon({ config, socket }: DaemonOptions): Promise<void> {
+  const log = new Log(config.log);
+  const path = socket ?? config.socket ?? defaultSocketPath();
+  if (config["control-cpus"] !== undefined) native().threadSetAffinity(config["control-cpus"]);
+  const stopped = new StopRequest();
+  const running = await Switch.start(config, log);
+  try {
+    process.stdout.write(`${formatPlan(running.arena.plan)}\n`);
+    const coverage = new Coverage(running.arena);
+    const timer = setInterval(() => coverage.tick(), COVERAGE_MILLIS);
+    const registry = createRegistry(running, log, coverage, () => stopped.request());
+    mkdirSync(dirname(path), { recursive: true });
+    const server = await serveUnixctl(path, registry, (error) => log.module("unixctl").warn(error.message));
+    dropPrivileges(log);
+    log.module("control").info(`ready; control socket ${path}`);
+    running.handler.once("failed", () => stopped.fail());
+    await stopped.requested;
+    clearInterval(timer);
+    await server.close();
+  } finally {
+    await running.stop();
+  }
+  if (stopped.isFailure) throw new Error("the handler thread ended; see the log");
+}
+
+class StopRequest {
+  readonly requested: Promise<void>;
+  isFailure = false;
+  #resolve: () => void = () => undefined;
+
+  constructor() {
+    this.requested = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    process.once("SIGTERM", () => this.request());
+    process.once("SIGINT", () => this.request());
+  }
+
+  request(): void {
+    this.#resolve();
+  }
+
+  fail(): void {
+    this.isFailure = true;
+    this.#resolve();
+  }
+}
+
+function createRegistry(running: Switch, log: Log, coverage: Coverage, exit: () => void): CommandRegistry {
+  const registry = new CommandRegistry();
+  const { flows, clock, handler, config } = running;
+  registry.register(
+    ...processCommands(registry, log, exit),
+    coverage.command(),
+    ...datapathCommands(running, () => flows.flowCount),
+    ...flowCommands(running, flows, () => running.portLookup, clock, config["vlan-limit"]),
+    ...pmdCommands(running),
+    ...fdbCommands({
+      entries: () => handler.entries(),
+      counts: () => handler.counts(),
+      flush: () => handler.flushMacs(),
+    }),
+    ...dummyCommands(running),
+    ...showCommands(
+      running,
+      flows,
+      () => running.portLookup,
+      clock,
+      () => running.frames(),
+    ),
+  );
+  return registry;
+}
+
+/** As root: keeps what ports need and no more, in every thread. */
+function dropPrivileges(log: Log): void {
+  if (process.getuid?.() !== 0 || nativeUnavailable() !== undefined) return;
+  const threads = native().privilegeDrop(KEPT_CAPABILITIES);
+  log
+    .module("control")
+    .info(`privileges dropped in ${threads} threads; NET_ADMIN, NET_RAW, BPF and IPC_LOCK are kept`);
+}

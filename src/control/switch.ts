@@ -1,0 +1,173 @@
+// A whole switch: arena, handler thread, workers, ports, flows, put together from a configuration and taken apart again.
+//
+// Start: arena, huge pages, frames, hash seed; then the handler, so that somebody answers upcalls; then the workers; then
+// ports, one by one; then the configured flows. Stop is the same backwards, so rings drain into somebody.
+import { randomInt } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { portVlan } from "../bridge/learn/vlan.ts";
+import { Arena } from "../memory/arena.ts";
+import { MonotonicClock } from "../memory/clock.ts";
+import { EpochWriter } from "../memory/epoch.ts";
+import { FrameLedger } from "../memory/frame-ledger.ts";
+import { FramePool, fillReserve } from "../memory/frame-pool.ts";
+import { controlThread } from "../memory/region-plan.ts";
+import { Supervisor } from "../pmd/supervisor.ts";
+import type { OpenPort, PortSpec } from "../port/port.ts";
+import { setHashSeed } from "../table/hash.ts";
+import { arenaSizes, workerCpus } from "./config/arena-sizes.ts";
+import type { Config, PortConfig } from "./config/schema.ts";
+import { PORT_DRIVERS } from "./drivers.ts";
+import type { PortLookup } from "./flow-entry.ts";
+import { parseFlowFile } from "./flow-file.ts";
+import { installFlows } from "./flow-install.ts";
+import { FlowService } from "./flow-service.ts";
+import { HandlerLink } from "./handler-link.ts";
+import { mapHugePages } from "./huge-pages.ts";
+import type { Log } from "./log.ts";
+import { Ports } from "./ports.ts";
+import type { SwitchView, WorkerView } from "./switch-view.ts";
+
+/** How often counters of the kernel and states of ports are read. */
+const PORT_POLL_MILLIS = 1000;
+const SEED_MAX = 0xffffffff;
+
+export class Switch implements SwitchView {
+  readonly arena: Arena;
+  readonly ports: Ports;
+  readonly flows: FlowService;
+  readonly handler: HandlerLink;
+  readonly supervisor: Supervisor;
+  readonly clock = new MonotonicClock();
+  readonly startedMillis = performance.now();
+  readonly config: Config;
+  readonly #log: Log;
+  #pollTimer: NodeJS.Timeout | undefined;
+
+  private constructor(config: Config, log: Log, arena: Arena, epochs: EpochWriter) {
+    const debugLedger = config.debug.ledger;
+    const pool = new FramePool(arena, controlThread(arena.plan.sizes), debugLedger);
+    this.config = config;
+    this.#log = log;
+    this.arena = arena;
+    this.handler = new HandlerLink({ handle: arena.handle(), policy: config.policy, debugLedger });
+    this.handler.on("failed", (error) =>
+      log.module("handler").fatal(`the handler ended: ${error.stack ?? error.message}`),
+    );
+    this.supervisor = new Supervisor(arena, {
+      worker: {
+        vlanLimit: config["vlan-limit"],
+        debugLedger,
+        sleepMicrosMax: config.workers["sleep-micros-max"],
+        faults: config.debug.faults,
+      },
+      cpus: workerCpus(config),
+      pool,
+      epochs,
+      log: (level, message) => log.module("pmd")[level](message),
+    });
+    this.ports = new Ports({
+      arena,
+      pool,
+      workers: this.supervisor,
+      drivers: PORT_DRIVERS,
+      log: log.portLog(),
+    });
+    this.flows = new FlowService(arena, this.handler, false);
+    this.#watchPorts();
+  }
+
+  /** @throws Error naming what could not be started; what had been started is stopped again */
+  static async start(config: Config, log: Log): Promise<Switch> {
+    const arena = Arena.create(arenaSizes(config));
+    log.module("control").info(mapHugePages(arena, config.memory["huge-pages"]));
+    const epochs = new EpochWriter(arena);
+    epochs.initialise();
+    fillReserve(arena);
+    setHashSeed(arena, config.seed ?? randomInt(SEED_MAX));
+    const running = new Switch(config, log, arena, epochs);
+    try {
+      await running.supervisor.start();
+      for (const port of config.ports) await running.ports.add(portSpec(port));
+      await running.#installConfiguredFlows();
+    } catch (error) {
+      await running.stop();
+      throw error;
+    }
+    running.#pollTimer = setInterval(() => running.ports.poll(), PORT_POLL_MILLIS);
+    return running;
+  }
+
+  get datapath(): string {
+    return this.config.datapath;
+  }
+
+  get portLookup(): PortLookup {
+    const ports = this.ports.list();
+    return {
+      numbers: new Map(ports.map(({ spec, portNo }) => [spec.name, portNo])),
+      names: new Map(ports.map(({ spec, portNo }) => [portNo, spec.name])),
+    };
+  }
+
+  workers(): readonly WorkerView[] {
+    return this.supervisor.workers();
+  }
+
+  /** Frames of the arena, and those that have exactly one owner; null unless the ledger is kept. */
+  frames(): { readonly total: number; readonly accounted: number } | null {
+    if (!this.config.debug.ledger) return null;
+    const owners = new FrameLedger(this.arena).audit();
+    const lost = owners.get("none 0") ?? 0;
+    const total = this.arena.plan.sizes.frameCount;
+    return { total, accounted: total - lost };
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#pollTimer);
+    await this.ports.removeAll();
+    await this.supervisor.stop();
+    await this.handler.stop();
+    this.supervisor.reclaimRings();
+  }
+
+  async #installConfiguredFlows(): Promise<void> {
+    const { flows, "flow-file": file, "vlan-limit": vlanLimit } = this.config;
+    const entries = parseFlowFile(flows.join("\n"), "flows", this.portLookup, vlanLimit);
+    if (file !== undefined)
+      entries.push(...parseFlowFile(readFileSync(file, "utf8"), file, this.portLookup, vlanLimit));
+    await installFlows(this.flows.writer, entries, file ?? "flows");
+  }
+
+  /** The policy knows the ports that exist; the log knows what becomes of them. */
+  #watchPorts(): void {
+    const log = this.#log.module("bridge");
+    this.ports.on("added", (port) => {
+      log.info(`port ${port.spec.name} is number ${port.portNo}`);
+      void this.handler.ask("setPort", { portNo: port.portNo, vlan: this.#vlanOf(port) });
+    });
+    this.ports.on("removed", (port) => {
+      log.info(`port ${port.spec.name}, number ${port.portNo}, is gone`);
+      void this.handler.ask("removePort", { portNo: port.portNo });
+    });
+    this.ports.on("changed", (port, { up, mtu, notes }) => {
+      log.warn(
+        `port ${port.spec.name} is ${up ? "up" : "down"}, MTU ${mtu}${notes.length > 0 ? `: ${notes.join("; ")}` : ""}`,
+      );
+    });
+  }
+
+  #vlanOf(port: OpenPort) {
+    return portVlan(this.config.ports.find(({ name }) => name === port.spec.name)?.vlan ?? {});
+  }
+}
+
+function portSpec(port: PortConfig): PortSpec {
+  const { name, type, options, "port-no": portNo, "rx-queues": rxqCount } = port;
+  return {
+    name,
+    type,
+    options,
+    ...(portNo === undefined ? {} : { portNo }),
+    ...(rxqCount === undefined ? {} : { rxqCount }),
+  };
+}
