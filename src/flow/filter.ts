@@ -62,7 +62,7 @@ function* terms(text: string): Generator<Term> {
     } else if (cursor.skip("=")) {
       value = cursor.take(/\([^)]*\)|[^,\s]*/y) ?? "";
     }
-    if (name === "" && value === "") throw new FlowFilterError(`${text}: a field's name is missing`);
+    if (name === "") throw new FlowFilterError(`${text}: a field's name is missing`);
     yield { name, value };
   }
 }
