@@ -2,6 +2,7 @@
 // The command line: one file for each command, put together here.
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../control/version.ts";
+import { benchCommand } from "./bench.ts";
 import { configCommand } from "./config.ts";
 import { appctlCommand, dpctlCommand } from "./dpctl.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
@@ -20,6 +21,7 @@ const program = new Command("millrace")
 
 const commands = [
   runCommand(),
+  benchCommand(),
   replayCommand(),
   configCommand(),
   extractCommand(),

@@ -1,0 +1,61 @@
+// `millrace bench`: one worker's rate, frames from memory.
+import { Command, InvalidArgumentError } from "commander";
+import * as v from "valibot";
+import { type BenchResult, bench } from "../perf/bench.ts";
+import { configSchema } from "../control/config/schema.ts";
+import { FlowFileError } from "../control/flow-file.ts";
+import { CaptureError } from "../packet/capture.ts";
+import { EXIT, ExitError } from "./exit-code.ts";
+
+interface BenchCommandOptions {
+  readonly rx: string;
+  readonly flows: string;
+  readonly seconds: number;
+  readonly json?: boolean;
+}
+
+export function benchCommand(): Command {
+  return new Command("bench")
+    .description(
+      "rate of one worker with frames from memory, each copied into a fresh buffer; outputs are counted and freed",
+    )
+    .requiredOption("--rx <file>", "capture whose frames come in on port 1, again and again")
+    .requiredOption("--flows <file>", "flows, as dump-flows prints them or FLOW ACTIONS")
+    .option("--seconds <n>", "how long to measure", positiveNumber, 3)
+    .option("--json", "result as JSON")
+    .action(run);
+}
+
+async function run({ rx, flows: flowFile, seconds, json }: BenchCommandOptions): Promise<void> {
+  const { policy } = v.parse(configSchema, { policy: { type: "flows" } });
+  try {
+    const result = await bench({ rx, flowFile, seconds, policy });
+    process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : formatResult(result));
+  } catch (error) {
+    const isBadData = error instanceof FlowFileError || error instanceof CaptureError;
+    throw new ExitError(isBadData ? EXIT.badData : EXIT.failed, (error as Error).message);
+  }
+}
+
+function formatResult({
+  packets,
+  seconds,
+  mpps,
+  nsPerPacket,
+  frames,
+  flows,
+  masksPerPacket,
+  outputsChecked,
+}: BenchResult): string {
+  return (
+    `${nsPerPacket.toFixed(1)} ns a packet, ${mpps.toFixed(2)} Mpps\n` +
+    `  ${packets} packets in ${seconds.toFixed(2)} s, ${frames} different frames, ${flows} flows, ` +
+    `${masksPerPacket.toFixed(2)} subtables a hit, ${outputsChecked} outputs checked\n`
+  );
+}
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError("a number above 0 is expected");
+  return value;
+}

@@ -1,0 +1,178 @@
+// One worker's rate with frames from memory: what `millrace bench` measures and checks.
+//
+// A figure is given only when the flows' counters sum to the packets received and every output that was looked at equals
+// what the reference engine makes of the same frame.
+import { readFileSync } from "node:fs";
+import { ACTION } from "../action/attributes.ts";
+import { attributes } from "../flow/nlattr.ts";
+import { DEFAULT_SIZES } from "../memory/region-plan.ts";
+import {
+  BUFFER_QUEUE_FRAMES,
+  MemoryTraffic,
+  memoryDriver,
+  memoryQueues,
+  outputText,
+  sourcesBytes,
+} from "./memory-port.ts";
+import { isDummyPort } from "../port/dummy/driver.ts";
+import { PORT_NO_MAX } from "../port/port.ts";
+import { QUEUE_FACTORIES } from "../port/queue-factories.ts";
+import { type Books, readBooks } from "../control/books.ts";
+import { mergeCaptures } from "../control/capture-merge.ts";
+import type { Config } from "../control/config/schema.ts";
+import { PORT_DRIVERS } from "../control/drivers.ts";
+import { type FlowFileEntry, parseFlowFile } from "../control/flow-file.ts";
+import { installFlows } from "../control/flow-install.ts";
+import { type OfflineOptions, OfflineSwitch } from "../control/offline-switch.ts";
+
+/** Frames come in here. */
+export const BENCH_PORT_NO = 1;
+/** Loops between two looks at the clock: some ten thousand packets. */
+const LOOPS_PER_LOOK = 256;
+const WARM_UP_SECONDS = 0.5;
+const NO_PORTS = { numbers: new Map<string, number>(), names: new Map<number, string>() };
+
+export interface BenchOptions {
+  readonly rx: string;
+  readonly flowFile: string;
+  readonly seconds: number;
+  readonly policy: Config["policy"];
+}
+
+export interface BenchResult {
+  readonly packets: number;
+  readonly seconds: number;
+  readonly mpps: number;
+  readonly nsPerPacket: number;
+  readonly frames: number;
+  readonly flows: number;
+  readonly masksPerPacket: number;
+  readonly outputsChecked: number;
+  readonly books: Books;
+}
+
+/** @throws Error when there is nothing to measure or the result does not add up */
+export async function bench({ rx, flowFile, seconds, policy }: BenchOptions): Promise<BenchResult> {
+  const entries = parseFlowFile(readFileSync(flowFile, "utf8"), flowFile, NO_PORTS, 1);
+  const frames = [...mergeCaptures([[BENCH_PORT_NO, rx]])].map(({ bytes }) => bytes);
+  if (frames.length === 0) throw new Error(`${rx}: no packet to send`);
+  const portNos = benchPorts(entries);
+  const traffic = new MemoryTraffic(
+    frames,
+    await expectedOutputs(frames, entries, flowFile, portNos, policy),
+  );
+  const offline = new OfflineSwitch({
+    ...benchOptions(frames, entries.length, portNos.length, policy),
+    drivers: new Map([...PORT_DRIVERS, ["null", memoryDriver(traffic, BENCH_PORT_NO)]]),
+    factories: new Map([...QUEUE_FACTORIES, ["null", memoryQueues(traffic)]]),
+  });
+  for (const portNo of portNos) await offline.ports.add({ name: `port${portNo}`, type: "null", portNo });
+  await installFlows(offline.flows.writer, entries, flowFile);
+  loopFor(offline, WARM_UP_SECONDS);
+  const before = readBooks(offline.arena).terms.received;
+  const measured = loopFor(offline, seconds);
+  const packets = readBooks(offline.arena).terms.received - before;
+  const result = await check(offline, traffic, packets, measured);
+  await offline.close();
+  return { ...result, frames: frames.length, flows: entries.length };
+}
+
+function loopFor(offline: OfflineSwitch, seconds: number): number {
+  const start = performance.now();
+  for (;;) {
+    offline.clock.advanceTo(1 + performance.now());
+    for (let loop = 0; loop < LOOPS_PER_LOOK; loop += 1) offline.pmd.iterate();
+    offline.handler.drain();
+    const elapsed = (performance.now() - start) / 1e3;
+    if (elapsed >= seconds) return elapsed;
+  }
+}
+
+async function check(offline: OfflineSwitch, traffic: MemoryTraffic, packets: number, seconds: number) {
+  const books = readBooks(offline.arena);
+  let counted = 0;
+  for await (const flow of offline.flows.all()) counted += flow.stats.packets;
+  const missed = books.drops.miss_policy;
+  if (counted + missed !== books.terms.received) {
+    throw new Error(
+      `bench: flows counted ${counted} packets and ${missed} missed, but ${books.terms.received} were received; no figure`,
+    );
+  }
+  if (traffic.wrongCount > 0) {
+    throw new Error(
+      `bench: ${traffic.wrongCount} of ${traffic.checkedCount} outputs differ from the reference's; no figure`,
+    );
+  }
+  const { hits, probes } = offline.flows.stats();
+  return {
+    packets,
+    seconds,
+    mpps: packets / seconds / 1e6,
+    nsPerPacket: (seconds * 1e9) / packets,
+    masksPerPacket: hits === 0 ? 0 : probes / hits,
+    outputsChecked: traffic.checkedCount,
+    books,
+  };
+}
+
+/** The source and every port that a flow sends to. */
+function benchPorts(entries: readonly FlowFileEntry[]): number[] {
+  const numbers = new Set([BENCH_PORT_NO]);
+  for (const { entry } of entries) {
+    const view = new DataView(entry.actions.buffer, entry.actions.byteOffset, entry.actions.length);
+    for (const { type, start } of attributes(entry.actions)) {
+      const portNo = type === ACTION.output ? view.getUint32(start, true) : 0;
+      if (portNo > 0 && portNo <= PORT_NO_MAX) numbers.add(portNo);
+    }
+  }
+  return [...numbers].sort((a, b) => a - b);
+}
+
+function benchOptions(
+  frames: readonly Uint8Array[],
+  flowCount: number,
+  portCount: number,
+  policy: Config["policy"],
+): OfflineOptions {
+  const sizes = {
+    ...DEFAULT_SIZES,
+    frameCount: BUFFER_QUEUE_FRAMES * 4,
+    flowCountMax: Math.max(1024, flowCount * 2),
+    portCountMax: Math.max(16, portCount + 1),
+    kernelRingBytes: Math.ceil(sourcesBytes(frames) / 4096 + 2) * 4096,
+  };
+  return { sizes, policy, vlanLimit: 1, seed: 0 };
+}
+
+/** What the switch makes of each frame, one by one over dummy ports. */
+async function expectedOutputs(
+  frames: readonly Uint8Array[],
+  entries: readonly FlowFileEntry[],
+  flowFile: string,
+  portNos: readonly number[],
+  policy: Config["policy"],
+): Promise<Set<string>> {
+  const options = benchOptions(frames, entries.length, portNos.length, policy);
+  const ringBytes = (portNos.length + 1) * 65536;
+  const offline = new OfflineSwitch({ ...options, sizes: { ...options.sizes, kernelRingBytes: ringBytes } });
+  const expected = new Set<string>();
+  const ports = [];
+  for (const portNo of portNos) {
+    const port = await offline.ports.add({
+      name: `port${portNo}`,
+      type: "dummy",
+      portNo,
+      options: { mtu: 9000 },
+    });
+    if (isDummyPort(port)) ports.push(port);
+  }
+  await installFlows(offline.flows.writer, entries, flowFile);
+  const source = ports.find(({ portNo }) => portNo === BENCH_PORT_NO)!;
+  for (const frame of frames) {
+    source.inject(frame);
+    offline.settle();
+    for (const port of ports) for (const bytes of port.take()) expected.add(outputText(port.portNo, bytes));
+  }
+  await offline.close();
+  return expected;
+}
