@@ -84,17 +84,23 @@ function createRegistry(running: Switch, log: Log, coverage: Coverage, exit: () 
     ...datapathCommands(running, () => flows.flowCount),
     ...flowCommands(running, flows, () => running.portLookup, clock, config["vlan-limit"]),
     ...pmdCommands(running),
-    ...fdbCommands({
-      entries: () => handler.entries(),
-      counts: () => handler.counts(),
-      flush: () => handler.flushMacs(),
-    }),
+    ...fdbCommands(
+      running,
+      {
+        entries: () => handler.entries(),
+        counts: () => handler.counts(),
+        flush: () => handler.flushMacs(),
+      },
+      clock,
+      config.policy["mac-table-size"],
+    ),
     ...dummyCommands(running),
     ...showCommands(
       running,
       flows,
       () => running.portLookup,
       clock,
+      config["vlan-limit"],
       () => running.frames(),
     ),
   );

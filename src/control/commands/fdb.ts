@@ -1,15 +1,11 @@
 // fdb/show, fdb/flush, fdb/stats-show: the MAC table of the learning policy. There is one bridge, named as the datapath
 // is; its table lives with the handler, so answers come from there.
 import type { MacEntry, MacTableCounts } from "../../bridge/learn/mac-table.ts";
+import type { Clock } from "../../memory/clock.ts";
 import { formatMac } from "../../packet/address.ts";
 import { type Command, CommandError } from "../command.ts";
 import { namesDatapath, type SwitchView } from "../switch-view.ts";
 import { answer } from "./answer.ts";
-
-export interface FdbCounts extends Readonly<MacTableCounts> {
-  readonly size: number;
-  readonly sizeMax: number;
-}
 
 /** The MAC table from another thread. */
 export interface FdbView {
@@ -17,11 +13,14 @@ export interface FdbView {
   entries(): Promise<readonly MacEntry[]>;
   /** Forgets every address; resolves when flows that were learned from them are being revalidated. */
   flush(): Promise<void>;
-  counts(): Promise<FdbCounts>;
+  counts(): Promise<Readonly<MacTableCounts>>;
 }
 
-/** @param nowMillis of the clock that entries are stamped with */
-export function fdbCommands(view: SwitchView, fdb: FdbView, nowMillis: () => number): Command[] {
+/**
+ * @param clock the one that entries are stamped by
+ * @param sizeMax most addresses of the table
+ */
+export function fdbCommands(view: SwitchView, fdb: FdbView, clock: Clock, sizeMax: number): Command[] {
   const command = (
     name: string,
     summary: string,
@@ -43,7 +42,7 @@ export function fdbCommands(view: SwitchView, fdb: FdbView, nowMillis: () => num
         port: portNo,
         vlan,
         mac: formatMacNumber(mac),
-        ageSeconds: Math.max(0, Math.floor((nowMillis() - usedMillis) / 1e3)),
+        ageSeconds: Math.max(0, Math.floor((clock.millis() - usedMillis) / 1e3)),
       }));
       return answer([" port  VLAN  MAC                Age", ...rows.map(formatRow)], rows);
     }),
@@ -52,7 +51,8 @@ export function fdbCommands(view: SwitchView, fdb: FdbView, nowMillis: () => num
       return answer("table successfully flushed", null);
     }),
     command("fdb/stats-show", "sizes and counters of the MAC table", async (bridge) => {
-      const counts = await fdb.counts();
+      const { length: size } = await fdb.entries();
+      const counts = { ...(await fdb.counts()), size, sizeMax };
       return answer(statisticsLines(bridge, counts), { bridge, ...counts });
     }),
   ];
@@ -71,6 +71,8 @@ const formatRow = ({ port, vlan, mac, ageSeconds }: FdbRow): string =>
 function formatMacNumber(mac: number): string {
   return formatMac(Uint8Array.from({ length: 6 }, (_, index) => Math.floor(mac / 256 ** (5 - index)) % 256));
 }
+
+type FdbCounts = Readonly<MacTableCounts> & { readonly size: number; readonly sizeMax: number };
 
 /** OVS's lines; nothing here makes an address static. */
 function statisticsLines(bridge: string, counts: FdbCounts): string[] {
