@@ -1,9 +1,9 @@
-// The actions and the attributes inside them: numbers as OVS and Linux have them (openvswitch.h), so that an action
-// list is the same bytes in a netlink message, in a file, in the arena and in the executor's hands.
+// The actions and the attributes inside them: numbers as OVS and Linux have them (openvswitch.h), so that an
+// action list is the same bytes in a netlink message, in a file, in the arena and in the executor's hands.
 //
-// An attribute is a 16-bit length (header included), a 16-bit type, both in host order, its payload, and padding to
-// four bytes that the length does not count. Numbers inside payloads are in host order, except those that a packet
-// carries (addresses, ports, tags, labels, Ethertypes), which are in network order.
+// An attribute is a 16-bit length (header included), a 16-bit type, both in host order, its payload, and
+// padding to four bytes that the length does not count. Numbers inside payloads are in host order, except
+// those that a packet carries (addresses, ports, tags, labels, Ethertypes), which are in network order.
 
 import type { PayloadForm } from "../flow/odp/attributes.ts";
 
@@ -47,7 +47,9 @@ export interface ActionRow {
   /** The name in ODP text, used in paths of refusals. */
   readonly text: string;
   readonly payload: PayloadForm;
-  /** Whether the executor carries it out. What it does not is parsed and printed, and refused at installation. */
+  /**
+   * Whether the executor carries it out. What it does not is parsed and printed, and refused at installation.
+   */
   readonly executed: boolean;
 }
 

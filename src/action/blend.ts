@@ -1,6 +1,6 @@
-// What a field becomes under set: the new value where the mask has ones, the old one elsewhere. Hot, per packet.
-// `value` and `mask` are offsets of OVS key structs, `field` the offset in them; an installed action's value has no
-// bit outside its mask (validation), so none is cut off here.
+// What a field becomes under set: the new value where the mask has ones, the old one elsewhere. Hot, per
+// packet. `value` and `mask` are offsets of OVS key structs, `field` the offset in them; an installed
+// action's value has no bit outside its mask (validation), so none is cut off here.
 import { readBe16, readBe32 } from "../packet/bytes.ts";
 
 /** Stands for a mask of ones: set without mask. Offset 0 of the arena is never used. */

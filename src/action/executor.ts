@@ -1,17 +1,19 @@
-// The reference executor: carries a flow's action list out on one packet. It is the specification that compiled code
-// is held against.
+// The reference executor: carries a flow's action list out on one packet. It is the specification that
+// compiled code is held against.
 //
-// Per packet: one walk over the list's attribute headers in the arena, one branch on each type; what an action
-// writes is in its own file. Nothing is allocated. It owns the packet from the call on: every frame goes to the sink
-// or, dropped, back to the sink. Memory: packet bytes, frame records, the thread's `linear` area. Counters: `copies`
-// and `copiesLost`, which the datapath collects once a burst.
+// Per packet: one walk over the list's attribute headers in the arena, one branch on each type; what an
+// action writes is in its own file. Nothing is allocated. It owns the packet from the call on: every frame
+// goes to the sink or, dropped, back to the sink. Memory: packet bytes, frame records, the thread's `linear`
+// area. Counters: `copies` and `copiesLost`, which the datapath collects once a burst.
 //
-// Copies. Every output but the last gets a copy, as in OVS; "last" here means that no later action of the list sends,
-// so that `2,set(...)` makes none. trunc acts on the next output or userspace alone and cuts as many bytes as the
-// packet was too long when trunc was met: a tag pushed in between lengthens what is sent, as in OVS.
+// Copies. Every output but the last gets a copy, as in OVS; "last" here means that no later action of the
+// list sends, so that `2,set(...)` makes none. trunc acts on the next output or userspace alone and cuts as
+// many bytes as the packet was too long when trunc was met: a tag pushed in between lengthens what is sent,
+// as in OVS.
 //
-// Later actions see what earlier ones did, because they look at the packet and at header offsets that move with
-// pushed and popped tags. The key of the batch's slot stays as extracted, which is what an upcall reports.
+// Later actions see what earlier ones did, because they look at the packet and at header offsets that move
+// with pushed and popped tags. The key of the batch's slot stays as extracted, which is what an upcall
+// reports.
 
 import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
 import type { Arena } from "../memory/arena.ts";
@@ -73,7 +75,8 @@ export class Executor {
   /**
    * Takes the packet over and carries the list out.
    * @param frame the packet; `slot` its place in the batch, passed on to the sink
-   * @param l3Offset where extraction found the network header, 0xffff for none; l4Offset likewise the transport's
+   * @param l3Offset where extraction found the network header, 0xffff for none; l4Offset likewise the
+   * transport's
    * @param actions arena offset of the list, a multiple of 4
    */
   execute(
@@ -113,7 +116,9 @@ export class Executor {
     this.#sink.drop(frame, ACTION_END.nowhere);
   }
 
-  /** Carries one action out that changes the packet. Returns its first frame, NO_FRAME when it was dropped. */
+  /**
+   * Carries one action out that changes the packet. Returns its first frame, NO_FRAME when it was dropped.
+   */
   #modify(frame: number, type: number, at: number): number {
     if (type === SET || type === SET_MASKED) {
       if (this.#set(frame, at)) return frame;
@@ -128,7 +133,8 @@ export class Executor {
       if (popVlan(this.#arena, this.#packets, this.#front, frame)) this.#moveHeaders(-TAG_BYTES);
       return frame;
     }
-    // Headers too long to work on; or an action that no validated list has: the packet must not go on unchanged.
+    // Headers too long to work on; or an action that no validated list has: the packet must not go on
+    // unchanged.
     this.#sink.drop(frame, ACTION_END.unable);
     return NO_FRAME;
   }

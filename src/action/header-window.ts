@@ -1,6 +1,7 @@
-// A packet's headers in one piece, wherever its frames end: the first frame itself in the usual case, else a gathered
-// copy in the thread's `linear` area that is written back when the action is done. Sizes never change in between.
-// Hot: one compare for packets whose headers lie in their first frame. Owns the batch's `linear` area while open.
+// A packet's headers in one piece, wherever its frames end: the first frame itself in the usual case, else a
+// gathered copy in the thread's `linear` area that is written back when the action is done. Sizes never
+// change in between. Hot: one compare for packets whose headers lie in their first frame. Owns the batch's
+// `linear` area while open.
 import { LINEAR_BYTES } from "../memory/batch-layout.ts";
 import type { Packets } from "../memory/packets.ts";
 

@@ -1,5 +1,6 @@
 // Where executed packets go. The datapath implements it once, so calls from the executor stay monomorphic.
-// Hot: one call for each packet that leaves the executor. Every frame handed over belongs to the sink from then on.
+// Hot: one call for each packet that leaves the executor. Every frame handed over belongs to the sink from
+// then on.
 
 /** Why the executor gave a packet up; the datapath maps each to a drop reason. */
 export const ACTION_END = {

@@ -1,5 +1,5 @@
-// The front of a packet: its first bytes in one piece, and room before them. Hot; touches only chains and packets
-// whose headroom is used up, everything else passes with one compare.
+// The front of a packet: its first bytes in one piece, and room before them. Hot; touches only chains and
+// packets whose headroom is used up, everything else passes with one compare.
 //
 // Owns nothing: it moves bytes within the packet's own frames and takes or gives back single frames.
 import type { Arena } from "../memory/arena.ts";
@@ -7,7 +7,10 @@ import { NO_FRAME } from "../memory/frame-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
 
-/** Bytes that move along into a new first frame: link header, two tags and an IPv6 header, on a full line pair. */
+/**
+ * Bytes that move along into a new first frame: link header, two tags and an IPv6 header, on a full line
+ * pair.
+ */
 const FRONT_BYTES = 128;
 /** Room made when data is moved back within its frame: sixteen tags. */
 const ROOM_BYTES = 64;
@@ -26,8 +29,8 @@ export class PacketFront {
   }
 
   /**
-   * Makes the packet's first `bytes` bytes stand in its first frame, by pulling up from the frames behind; emptied
-   * ones are given back. The packet must have that many bytes, and a frame room for them.
+   * Makes the packet's first `bytes` bytes stand in its first frame, by pulling up from the frames behind;
+   * emptied ones are given back. The packet must have that many bytes, and a frame room for them.
    */
   pullUp(frame: number, bytes: number): void {
     const packets = this.#packets;
@@ -61,8 +64,9 @@ export class PacketFront {
   }
 
   /**
-   * Makes at least `bytes` (ROOM_BYTES at most) free before the packet's data. Returns the packet's first frame,
-   * another than before when one had to be put in front; NO_FRAME, packet untouched, when the pool is empty.
+   * Makes at least `bytes` (ROOM_BYTES at most) free before the packet's data. Returns the packet's first
+   * frame, another than before when one had to be put in front; NO_FRAME, packet untouched, when the pool is
+   * empty.
    */
   makeRoom(frame: number, bytes: number): number {
     const packets = this.#packets;

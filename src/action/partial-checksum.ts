@@ -1,14 +1,15 @@
-// Finishing a partial checksum: the field holds the pseudo header's sum, what is missing is the sum of everything
-// from csumStart to the packet's end. For whoever needs the bytes complete: trunc, which would cut off what is yet to
-// be summed, and ports that cannot carry a partial checksum. Hot when it runs; any chain of frames.
+// Finishing a partial checksum: the field holds the pseudo header's sum, what is missing is the sum of
+// everything from csumStart to the packet's end. For whoever needs the bytes complete: trunc, which would cut
+// off what is yet to be summed, and ports that cannot carry a partial checksum. Hot when it runs; any chain
+// of frames.
 
 import { NO_FRAME, PACKET_CSUM_PARTIAL } from "../memory/frame-layout.ts";
 import type { Packets } from "../memory/packets.ts";
 import { addPiece, foldSum } from "../packet/checksum.ts";
 
 /**
- * Completes the packet's checksum and clears PACKET_CSUM_PARTIAL; nothing happens to a packet without the flag.
- * Returns false, packet untouched, when csumStart and csumOffset point outside it.
+ * Completes the packet's checksum and clears PACKET_CSUM_PARTIAL; nothing happens to a packet without the
+ * flag. Returns false, packet untouched, when csumStart and csumOffset point outside it.
  */
 export function finishChecksum(u8: Uint8Array, packets: Packets, frame: number): boolean {
   const flags = packets.flags(frame);

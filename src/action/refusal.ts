@@ -1,4 +1,5 @@
-// Why a flow's actions are refused: which action, where, by which rule, and what would be taken. Control path.
+// Why a flow's actions are refused: which action, where, by which rule, and what would be taken. Control
+// path.
 
 export interface ActionRefusal {
   /** As `actions[2].set.ipv4`; nested lists as `actions[1].clone[0].trunc`. */
@@ -14,7 +15,9 @@ export function formatRefusal({ path, byteOffset, rule, accepted }: ActionRefusa
   return `${path} (byte ${byteOffset}): ${rule}; accepted: ${accepted}`;
 }
 
-/** Thrown inside the validator, where the first violation ends the walk; validate.ts turns it into its value. */
+/**
+ * Thrown inside the validator, where the first violation ends the walk; validate.ts turns it into its value.
+ */
 export class ActionViolation extends Error {
   readonly refusal: ActionRefusal;
 

@@ -1,10 +1,11 @@
-// set and set_masked: finds the header that the action names, checks that it is there, and has it written in place.
-// Hot, per packet; writes packet bytes only.
+// set and set_masked: finds the header that the action names, checks that it is there, and has it written in
+// place. Hot, per packet; writes packet bytes only.
 //
-// Which headers a packet has, extraction has said by l3Offset and l4Offset. That the network header is the one which
-// the action names, the flow's match says (validate.ts). The transport protocol is looked up in the packet: OVS lets a
-// flow set ports without matching the protocol, and writes into whatever header follows; here the action does nothing
-// to packets of another protocol, nor to later fragments, which have no transport header.
+// Which headers a packet has, extraction has said by l3Offset and l4Offset. That the network header is the
+// one which the action names, the flow's match says (validate.ts). The transport protocol is looked up in the
+// packet: OVS lets a flow set ports without matching the protocol, and writes into whatever header follows;
+// here the action does nothing to packets of another protocol, nor to later fragments, which have no
+// transport header.
 import { KEY_ATTR } from "../flow/odp/attributes.ts";
 import type { Arena } from "../memory/arena.ts";
 import { PACKET_CSUM_PARTIAL } from "../memory/frame-layout.ts";

@@ -1,9 +1,9 @@
-// set(ipv4(...)): addresses, TOS and TTL of a header in place, its checksum and the transport's by RFC 1624, so that
-// a wrong checksum stays wrong by the same difference. Hot, per packet; writes packet bytes only.
+// set(ipv4(...)): addresses, TOS and TTL of a header in place, its checksum and the transport's by RFC 1624,
+// so that a wrong checksum stays wrong by the same difference. Hot, per packet; writes packet bytes only.
 //
-// Value and mask are OVS's struct of 12 bytes: src 4, dst 4, proto, tos, ttl, frag, in packet order. proto and frag
-// are not written (validation sees to it that the action does not ask for it). As OVS does, each field is skipped
-// when it keeps its value: an RFC 1624 update for no change could turn 0xffff into 0.
+// Value and mask are OVS's struct of 12 bytes: src 4, dst 4, proto, tos, ttl, frag, in packet order. proto
+// and frag are not written (validation sees to it that the action does not ask for it). As OVS does, each
+// field is skipped when it keeps its value: an RFC 1624 update for no change could turn 0xffff into 0.
 //
 // A later fragment has no transport header, so its payload is left alone; OVS's userspace datapath updates a
 // "checksum" inside that payload.

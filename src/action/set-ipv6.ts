@@ -1,12 +1,12 @@
-// set(ipv6(...)): addresses, flow label, traffic class and hop limit in place, the transport checksum by RFC 1624.
-// Hot, per packet; writes packet bytes only.
+// set(ipv6(...)): addresses, flow label, traffic class and hop limit in place, the transport checksum by RFC
+// 1624. Hot, per packet; writes packet bytes only.
 //
 // Value and mask are OVS's struct of 40 bytes: src 16, dst 16, label 4, proto, tclass, hlimit, frag.
 //
-// A new address touches no checksum in a later fragment, which has no transport header, nor while a routing header
-// is unfinished: the sum then counts that header's last address, and OVS's userspace datapath leaves it alone for
-// the source too. OVS also leaves out an atomic fragment (offset 0, no more to come), which is a whole packet whose
-// checksum would be wrong from then on: there we do as Linux does.
+// A new address touches no checksum in a later fragment, which has no transport header, nor while a routing
+// header is unfinished: the sum then counts that header's last address, and OVS's userspace datapath leaves
+// it alone for the source too. OVS also leaves out an atomic fragment (offset 0, no more to come), which is a
+// whole packet whose checksum would be wrong from then on: there we do as Linux does.
 import { readBe32, writeBe32 } from "../packet/bytes.ts";
 import { IP_PROTOCOL, IPV6 } from "../packet/network-headers.ts";
 import { blend8, blend32 } from "./blend.ts";
@@ -60,7 +60,10 @@ export function setIpv6(
   u8[ip + HOP_LIMIT] = blend8(u8, u8[ip + HOP_LIMIT]!, value, mask, KEY_HLIMIT);
 }
 
-/** Whether the address at `at` keeps its value. OVS updates the checksum for all words of an address or for none. */
+/**
+ * Whether the address at `at` keeps its value. OVS updates the checksum for all words of an address or for
+ * none.
+ */
 function isKept(u8: Uint8Array, at: number, value: number, mask: number, field: number): boolean {
   for (let word = 0; word < ADDRESS_BYTES; word += 4) {
     const before = readBe32(u8, at + word);

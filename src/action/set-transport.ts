@@ -1,9 +1,9 @@
-// set(tcp|udp|sctp(...)): ports in place, TCP's and UDP's checksum by RFC 1624, SCTP's by CRC arithmetic: the field
-// changes by crc(old bytes) xor crc(new bytes), so a wrong CRC stays wrong by the same xor. Hot, per packet; writes
-// packet bytes only.
+// set(tcp|udp|sctp(...)): ports in place, TCP's and UDP's checksum by RFC 1624, SCTP's by CRC arithmetic: the
+// field changes by crc(old bytes) xor crc(new bytes), so a wrong CRC stays wrong by the same xor. Hot, per
+// packet; writes packet bytes only.
 //
-// Value and mask are OVS's struct of 4 bytes: src 2, dst 2. A header that is cut short (or a TCP data offset outside
-// the segment) is left alone, as in OVS.
+// Value and mask are OVS's struct of 4 bytes: src 2, dst 2. A header that is cut short (or a TCP data offset
+// outside the segment) is left alone, as in OVS.
 import { readBe16, readBe32, writeBe16, writeBe32 } from "../packet/bytes.ts";
 import { patchChecksum16, patchUdpChecksum16 } from "../packet/checksum.ts";
 import { crc32cAddZeros, readSctpChecksum, writeSctpChecksum } from "../packet/crc32c.ts";
@@ -62,8 +62,8 @@ export function setUdp(
 }
 
 /**
- * CRC32c is linear, so crc(old) xor crc(new) is the CRC of the ports' difference followed by zeros for the rest of
- * the packet, begun from zero: the payload is not read, wherever its frames are.
+ * CRC32c is linear, so crc(old) xor crc(new) is the CRC of the ports' difference followed by zeros for the
+ * rest of the packet, begun from zero: the payload is not read, wherever its frames are.
  */
 export function setSctp(u8: Uint8Array, l4: number, l4Bytes: number, value: number, mask: number): void {
   if (l4Bytes < SCTP_BYTES) return;

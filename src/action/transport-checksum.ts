@@ -1,9 +1,9 @@
-// What a changed address or port does to the checksum of the transport header behind it. Hot, per packet; writes the
-// checksum field only.
+// What a changed address or port does to the checksum of the transport header behind it. Hot, per packet;
+// writes the checksum field only.
 //
-// A partial checksum (PACKET_CSUM_PARTIAL) is the sum of the pseudo header, not complemented; whoever finishes it adds
-// header and payload. A changed address therefore updates it by the complement's rule turned round, a changed port
-// not at all.
+// A partial checksum (PACKET_CSUM_PARTIAL) is the sum of the pseudo header, not complemented; whoever
+// finishes it adds header and payload. A changed address therefore updates it by the complement's rule turned
+// round, a changed port not at all.
 import { readBe16, writeBe16 } from "../packet/bytes.ts";
 import { patchChecksum32, patchUdpChecksum32, updateChecksum32 } from "../packet/checksum.ts";
 import { IP_PROTOCOL } from "../packet/network-headers.ts";

@@ -1,5 +1,5 @@
-// What stands behind a network header: the transport protocol and how many bytes belong to it. Hot, per packet;
-// reads packet bytes only. `l4` is where extraction found the transport header.
+// What stands behind a network header: the transport protocol and how many bytes belong to it. Hot, per
+// packet; reads packet bytes only. `l4` is where extraction found the transport header.
 import { readBe16 } from "../packet/bytes.ts";
 import { IP_PROTOCOL, IPV4, IPV6, IPV6_EXTENSION } from "../packet/network-headers.ts";
 
@@ -21,7 +21,9 @@ const EXTENSION_LENGTH = IPV6_EXTENSION.length;
 const EXTENSION_UNIT_BYTES = IPV6_EXTENSION.unitBytes;
 const EXTENSION_NEXT_HEADER = IPV6_EXTENSION.nextHeader;
 
-/** Set in transportV6's answer while a routing header has segments left: its last address is the destination. */
+/**
+ * Set in transportV6's answer while a routing header has segments left: its last address is the destination.
+ */
 export const ROUTING_UNFINISHED = 0x100;
 
 /** Any extension header at least, and a fragment header exactly. */
@@ -69,7 +71,9 @@ function isExtension(protocol: number): boolean {
   );
 }
 
-/** Bytes of transport header and payload: to the end that the IPv4 header states, link padding not counted. */
+/**
+ * Bytes of transport header and payload: to the end that the IPv4 header states, link padding not counted.
+ */
 export function transportBytesV4(u8: Uint8Array, ip: number, l4: number, packetEnd: number): number {
   return Math.max(0, Math.min(ip + readBe16(u8, ip + V4_TOTAL_LENGTH), packetEnd) - l4);
 }

@@ -5,7 +5,9 @@ import { CHECK_PKT_LEN, DEC_TTL, SAMPLE } from "./attributes.ts";
 import { refuse } from "./refusal.ts";
 import type { ActionCase } from "./validate.ts";
 
-/** A nested attribute that an action may have: its name, and the bytes of its payload or -1 for any number. */
+/**
+ * A nested attribute that an action may have: its name, and the bytes of its payload or -1 for any number.
+ */
 export type PartRow = readonly [name: string, payloadBytes: number];
 
 /** The nested attributes by type. Refuses malformed, unknown and doubled ones and wrong lengths. */

@@ -1,11 +1,12 @@
-// Rules for set() and its masked form: exactly one key attribute, of a field that can be written, in packets that
-// have it, and with no value bit that its mask leaves out. Control path.
+// Rules for set() and its masked form: exactly one key attribute, of a field that can be written, in packets
+// that have it, and with no value bit that its mask leaves out. Control path.
 import { type Attribute, attributeAt } from "../flow/nlattr.ts";
 import { KEY_ATTR, KEY_ATTR_ROWS } from "../flow/odp/attributes.ts";
 import { readBe32 } from "../packet/bytes.ts";
 import { ETH_TYPE } from "../packet/link-headers.ts";
 import { IP_PROTOCOL, IPV6 } from "../packet/network-headers.ts";
 import { ACTION } from "./attributes.ts";
+import { readU16 } from "./host-words.ts";
 import { refuse } from "./refusal.ts";
 import type { ActionCase } from "./validate.ts";
 
@@ -28,7 +29,7 @@ export function validateSet(action: ActionCase): void {
   const field = attributeAt(bytes, start, end);
   if (field === undefined) refuse(path, at, "no key attribute", "exactly one");
   if (field.next < end) refuse(path, field.next, "more than one key attribute", "exactly one for each set");
-  const type = bytes[field.at + 2]! | (bytes[field.at + 3]! << 8);
+  const type = readU16(bytes, field.at + 2);
   const row = KEY_ATTR_ROWS[type];
   if (row === undefined) refuse(path, field.at, `unknown key attribute ${type}`, SETTABLE_NAMES);
   const rule = RULES.get(type);
@@ -129,7 +130,10 @@ function validateIpv6(set: SetCase): void {
   }
 }
 
-/** A flow that matches another protocol could never carry the set out; one that matches none is left to the packet. */
+/**
+ * A flow that matches another protocol could never carry the set out; one that matches none is left to the
+ * packet.
+ */
 function transport(protocol: number, accepted: string): SetRule {
   return (set) => {
     requireType(set, [ETH_TYPE.ipv4, ETH_TYPE.ipv6], "eth_type(0x0800) or eth_type(0x86dd)");

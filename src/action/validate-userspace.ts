@@ -1,5 +1,5 @@
-// Rules for userspace(): a pid, which may be 0 (the userspace datapath has no netlink sockets, and prints 0), and at
-// most one each of userdata, tunnel port and the actions flag. Control path.
+// Rules for userspace(): a pid, which may be 0 (the userspace datapath has no netlink sockets, and prints 0),
+// and at most one each of userdata, tunnel port and the actions flag. Control path.
 import { USERSPACE } from "./attributes.ts";
 import type { ActionCase } from "./validate.ts";
 import { type PartRow, partsOf, requirePart } from "./validate-nested.ts";

@@ -1,14 +1,16 @@
 // Which action lists a flow may have. The rules are those of the Linux datapath's flow validation, where the
-// userspace datapath has none of its own, but for two in which corpora and use follow userspace: a userspace() may
-// have pid 0, and ports may be set without matching the protocol (docs/conformance.md). Control path.
+// userspace datapath has none of its own, but for two in which corpora and use follow userspace: a
+// userspace() may have pid 0, and ports may be set without matching the protocol (docs/conformance.md).
+// Control path.
 //
-// A list is walked once; the first violation ends it. Nested lists are walked too, so that what is wrong inside is
-// said before the outer action is refused for not being carried out yet.
+// A list is walked once; the first violation ends it. Nested lists are walked too, so that what is wrong
+// inside is said before the outer action is refused for not being carried out yet.
 import { type Attribute, attributeAt, NLA_PAYLOAD_BYTES_MAX } from "../flow/nlattr.ts";
 import { readBe16 } from "../packet/bytes.ts";
 import { ETH_TYPE, VLAN } from "../packet/link-headers.ts";
 import { ACTION, ACTION_DEPTH_MAX, ACTION_ROWS, type ActionRow, TRUNC_BYTES_MIN } from "./attributes.ts";
 import { type FlowFacts, flowFacts } from "./flow-facts.ts";
+import { readU16, readU32 } from "./host-words.ts";
 import { type ActionRefusal, ActionViolation, refuse } from "./refusal.ts";
 import { validateCheckPktLen, validateClone, validateDecTtl, validateSample } from "./validate-nested.ts";
 import { validateSet } from "./validate-set.ts";
@@ -90,7 +92,7 @@ const EXECUTED_NAMES = [...new Set(ACTION_ROWS.flatMap((row) => (row?.executed ?
 /** The action's row; its number must be known and its payload as long as the row says. */
 function rowOf(bytes: Uint8Array, action: Attribute, where: string): ActionRow {
   // The type word as it stands: the executor knows no flag bits in it.
-  const type = bytes[action.at + 2]! | (bytes[action.at + 3]! << 8);
+  const type = readU16(bytes, action.at + 2);
   const row = ACTION_ROWS[type];
   if (row === undefined) {
     refuse(where, action.at, `unknown action ${type}`, `numbers 1 to ${ACTION_ROWS.length - 1}`);
@@ -101,9 +103,6 @@ function rowOf(bytes: Uint8Array, action: Attribute, where: string): ActionRow {
   }
   return row;
 }
-
-const readU32 = (bytes: Uint8Array, at: number): number =>
-  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 
 type Rule = (action: ActionCase) => void;
 

@@ -19,8 +19,9 @@ const ADDRESSES_BYTES = 2 * ADDRESS_BYTES;
 const CFI_HIGH_BYTE = VLAN.cfi >>> 8;
 
 /**
- * Puts a tag behind the addresses. The TCI's CFI bit says "a tag" in the action and is clear in the packet, as in
- * OVS. Returns the packet's first frame, NO_FRAME with the packet untouched when no frame for headroom was free.
+ * Puts a tag behind the addresses. The TCI's CFI bit says "a tag" in the action and is clear in the packet,
+ * as in OVS. Returns the packet's first frame, NO_FRAME with the packet untouched when no frame for headroom
+ * was free.
  * @param tag arena offset of TPID and TCI in network order
  */
 export function pushVlan(

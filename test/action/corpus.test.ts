@@ -1,6 +1,6 @@
-// The executor against the real Open vSwitch: every row of the action corpus and of the recorded answers whose actions
-// are carried out. The flow must match the packet and let the actions pass, the outputs must be OVS's byte for byte,
-// from one frame and from random chains, and the list must print as OVS dumped it.
+// The executor against the real Open vSwitch: every row of the action corpus and of the recorded answers
+// whose actions are carried out. The flow must match the packet and let the actions pass, the outputs must be
+// OVS's byte for byte, from one frame and from random chains, and the list must print as OVS dumped it.
 import t, { type Test } from "tap";
 import { parseActions } from "../../src/action/odp/parse-actions.ts";
 import { printActions } from "../../src/action/odp/print-actions.ts";
@@ -31,8 +31,8 @@ interface Case {
 }
 
 /**
- * The first of the two oracle defects: set(ipv4(src|dst)) rewrites two payload bytes of a later fragment. The other is
- * of set(arp()), which is not carried out yet.
+ * The first of the two oracle defects: set(ipv4(src|dst)) rewrites two payload bytes of a later fragment. The
+ * other is of set(arp()), which is not carried out yet.
  */
 function isOracleDefect({ name, actions }: Case): boolean {
   return name === "frag4_later" && /^set\(ipv4\((src|dst)=/.test(actions);

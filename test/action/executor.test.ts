@@ -1,5 +1,5 @@
-// The executor beside set(): copies, trunc, tags, drops, upcalls, partial checksums, and packets whose frames have no
-// room left in front or whose pool is empty.
+// The executor beside set(): copies, trunc, tags, drops, upcalls, partial checksums, and packets whose frames
+// have no room left in front or whose pool is empty.
 import fc from "fast-check";
 import t from "tap";
 import { parseActions } from "../../src/action/odp/parse-actions.ts";
@@ -177,7 +177,8 @@ t.test("an empty pool loses copies and pushed headers, never frames", (t) => {
   const release = (): void => {
     for (const taken of held.splice(0)) rig.pool.free(taken);
   };
-  // `full` is out of the pool during the first run, its freed frames are there for the second unless they are taken.
+  // `full` is out of the pool during the first run, its freed frames are there for the second unless they are
+  // taken.
   const fates = rig.runHeld(frame, parseActions("2,3"), held.length + 1);
   t.same(fates, [sent(3, UDP4)]);
   t.equal(rig.executor.copiesLost, 1);

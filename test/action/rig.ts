@@ -1,5 +1,6 @@
-// An executor over an arena of its own, for tests: packets in any chain of frames go in, what the sink got comes out.
-// Every run ends with the check that no frame was lost or freed twice (the pool's ledger throws on the latter).
+// An executor over an arena of its own, for tests: packets in any chain of frames go in, what the sink got
+// comes out. Every run ends with the check that no frame was lost or freed twice (the pool's ledger throws on
+// the latter).
 
 import { Executor } from "../../src/action/executor.ts";
 import { ACTION_END, type OutputSink } from "../../src/action/output-sink.ts";

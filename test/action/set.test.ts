@@ -1,12 +1,12 @@
-// set and set_masked: each against a slow implementation that computes checksums anew, on frames with every stack of
-// headers, right and wrong checksums, in one frame and in chains.
+// set and set_masked: each against a slow implementation that computes checksums anew, on frames with every
+// stack of headers, right and wrong checksums, in one frame and in chains.
 import fc from "fast-check";
 import t from "tap";
 import { ACTION } from "../../src/action/attributes.ts";
 import { NlWriter } from "../../src/flow/nlattr.ts";
 import { KEY_ATTR } from "../../src/flow/odp/attributes.ts";
 import { buildFrame, padFrame } from "../../src/packet/builder.ts";
-import { hexToBytes } from "../../src/packet/bytes.ts";
+import { bytesToHex, hexToBytes } from "../../src/packet/bytes.ts";
 import { frameLayers } from "../support/frames.ts";
 import { SeededRandom } from "../support/random.ts";
 import { runs, SEED } from "../support/seed.ts";
@@ -22,7 +22,10 @@ const STRUCT_BYTES: Readonly<Record<SetField["kind"], number>> = {
   sctp: 4,
 };
 
-/** Masks are made of whole ones, zeros and anything; values of few bytes, so that fields often keep their value. */
+/**
+ * Masks are made of whole ones, zeros and anything; values of few bytes, so that fields often keep their
+ * value.
+ */
 const maskByte = fc.oneof(fc.constantFrom(0, 0, 0xff, 0xff), fc.integer({ min: 0, max: 255 }));
 const valueByte = fc.oneof(fc.constantFrom(0, 1, 10, 0xff), fc.integer({ min: 0, max: 255 }));
 
@@ -110,7 +113,7 @@ t.test("set equals the slow implementation, in one frame and in chains", (t) => 
       if (found.some((byte, index) => byte !== input[index])) changed += 1;
       if (!isExpected(found, expected)) {
         throw new Error(
-          `in       ${Buffer.from(input).toString("hex")}\nexpected ${Buffer.from(expected.frame).toString("hex")}\nfound    ${fate.hex}`,
+          `in       ${bytesToHex(input)}\nexpected ${bytesToHex(expected.frame)}\nfound    ${fate.hex}`,
         );
       }
       const [chained] = rig.run(input, actionsFor(set), randomChain(input.length, 2048, below));

@@ -1,5 +1,6 @@
-// set() done slowly and in another manner: fields are written byte by byte, checksums are computed anew over the whole
-// packet, and an error that the old checksum had is carried over. Knows where headers are from how the frame was built.
+// set() done slowly and in another manner: fields are written byte by byte, checksums are computed anew over
+// the whole packet, and an error that the old checksum had is carried over. Knows where headers are from how
+// the frame was built.
 import type { Layer } from "../../src/packet/builder.ts";
 
 /** Where the headers of a built frame stand. */

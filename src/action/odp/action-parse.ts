@@ -1,5 +1,5 @@
-// What the parsers of single actions share: the list being read, and the pieces of text that several of them have.
-// Control path.
+// What the parsers of single actions share: the list being read, and the pieces of text that several of them
+// have. Control path.
 
 import type { NlWriter } from "../../flow/nlattr.ts";
 import type { PortNumbers } from "../../flow/odp/key-parse.ts";

@@ -12,40 +12,29 @@ export function printPort(portNo: number, names: PortNames | undefined): string 
   return names?.get(portNo) ?? String(portNo);
 }
 
-/** A required attribute of any length. */
-export const ANY_LENGTH = -1;
+/** Payload bytes by type, for attributes that have a fixed length. */
+export type PayloadLengths = Readonly<Record<number, number>>;
 
 /**
- * The nested attributes by type; undefined when they are malformed, or when one of `required` (type and payload
- * bytes) is missing or of another length.
+ * The nested attributes by type, or undefined when they are malformed: one does not fit, has another length than
+ * `lengths` says, or is missing although `required`.
  */
 export function nestedByType(
   bytes: Uint8Array,
   start: number,
   end: number,
-  required: readonly (readonly [type: number, payloadBytes: number])[] = [],
+  lengths: PayloadLengths = {},
+  required: readonly number[] = [],
 ): ReadonlyMap<number, Attribute> | undefined {
   const byType = new Map<number, Attribute>();
   let next = start;
   for (const attribute of attributes(bytes, start, end)) {
+    const expected = lengths[attribute.type];
+    if (expected !== undefined && attribute.end - attribute.start !== expected) return undefined;
     byType.set(attribute.type, attribute);
     next = attribute.next;
   }
-  if (next < end) return undefined;
-  for (const [type, payloadBytes] of required) {
-    const found = byType.get(type);
-    if (found === undefined) return undefined;
-    if (payloadBytes !== ANY_LENGTH && found.end - found.start !== payloadBytes) return undefined;
-  }
-  return byType;
-}
-
-export function readU16(bytes: Uint8Array, at: number): number {
-  return bytes[at]! | (bytes[at + 1]! << 8);
-}
-
-export function readU32(bytes: Uint8Array, at: number): number {
-  return (readU16(bytes, at) | (readU16(bytes, at + 2) << 16)) >>> 0;
+  return next < end || required.some((type) => !byType.has(type)) ? undefined : byType;
 }
 
 /** All bytes as hexadecimal digits, leading zeros too, so that reading them gives the same bytes. */

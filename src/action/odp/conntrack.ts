@@ -1,17 +1,20 @@
 // ct(): text to attributes and back. Control path.
 //
-// Mark and label are in host order in the attributes, as OVS keeps them: a label's 16 bytes stand in reverse of how
-// its digits are written.
+// Mark and label are in host order in the attributes, as OVS keeps them: a label's 16 bytes stand in reverse
+// of how its digits are written.
 
 import { OdpSyntaxError, type TextCursor } from "../../flow/odp/text-cursor.ts";
 import { ACTION, CT } from "../attributes.ts";
+import { readU16, readU32 } from "../host-words.ts";
 import { type ActionParse, U16_MAX, U32_MAX } from "./action-parse.ts";
-import { nestedByType, printHex, readU16, readU32 } from "./action-print.ts";
+import { nestedByType, type PayloadLengths, printHex } from "./action-print.ts";
 import { type NatMembers, parseNat, printNat, writeNat } from "./nat.ts";
 
 const LABEL_BYTES = 16;
 const LABEL_ONES = (1n << 128n) - 1n;
-/** Longest names with the NUL that ends them: the kernel's NF_CT_HELPER_NAME_LEN and CTNL_TIMEOUT_NAME_MAX. */
+/**
+ * Longest names with the NUL that ends them: the kernel's NF_CT_HELPER_NAME_LEN and CTNL_TIMEOUT_NAME_MAX.
+ */
 const HELPER_BYTES_MAX = 16;
 const TIMEOUT_BYTES_MAX = 32;
 
@@ -120,8 +123,10 @@ function parseName(cursor: TextCursor, what: string, bytesMax: number): string {
   return name;
 }
 
+const PART_BYTES: PayloadLengths = { [CT.zone]: 2, [CT.mark]: 8, [CT.labels]: 2 * LABEL_BYTES };
+
 export function printConntrack(bytes: Uint8Array, start: number, end: number): string {
-  const parts = nestedByType(bytes, start, end);
+  const parts = nestedByType(bytes, start, end, PART_BYTES);
   if (parts === undefined) return "ct(error)";
   const shown: string[] = [];
   if (parts.has(CT.commit)) shown.push("commit");

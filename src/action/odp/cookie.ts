@@ -1,6 +1,6 @@
-// The cookie that OVS's ofproto puts into userspace() actions: a struct of 48 bytes whose kinds have a text of their
-// own. Integers are in host order but for the sFlow TCI and the rule cookie; offsets are those of the C struct.
-// Control path.
+// The cookie that OVS's ofproto puts into userspace() actions: a struct of 48 bytes whose kinds have a text
+// of their own. Integers are in host order but for the sFlow TCI and the rule cookie; offsets are those of
+// the C struct. Control path.
 
 import type { TextCursor } from "../../flow/odp/text-cursor.ts";
 import { VLAN } from "../../packet/link-headers.ts";

@@ -3,8 +3,9 @@ import type { NlWriter } from "../../flow/nlattr.ts";
 import { OdpSyntaxError, type TextCursor } from "../../flow/odp/text-cursor.ts";
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from "../../packet/address.ts";
 import { CT, NAT } from "../attributes.ts";
+import { readU16 } from "../host-words.ts";
 import { U16_MAX } from "./action-parse.ts";
-import { nestedByType, readU16 } from "./action-print.ts";
+import { nestedByType, type PayloadLengths } from "./action-print.ts";
 
 /** The members of a nat part as they were read. */
 export interface NatMembers {
@@ -107,8 +108,10 @@ export function writeNat(writer: NlWriter, nat: NatMembers): void {
   writer.end(mark);
 }
 
+const PART_BYTES: PayloadLengths = { [NAT.protoMin]: 2, [NAT.protoMax]: 2 };
+
 export function printNat(bytes: Uint8Array, start: number, end: number): string {
-  const parts = nestedByType(bytes, start, end);
+  const parts = nestedByType(bytes, start, end, PART_BYTES);
   if (parts === undefined) return "nat(error: malformed attributes)";
   if (!parts.has(NAT.src) && !parts.has(NAT.dst)) return "nat";
   const payload = (type: number): Uint8Array | undefined => {
@@ -136,5 +139,6 @@ export function printNat(bytes: Uint8Array, start: number, end: number): string 
 /** Brackets keep a port apart from an IPv6 address. */
 function printAddress(address: Uint8Array, hasPort: boolean): string {
   if (address.length === 4) return formatIpv4(address);
+  if (address.length !== 16) return "<error: IP address sizes do not match>";
   return hasPort ? `[${formatIpv6(address)}]` : formatIpv6(address);
 }

@@ -1,17 +1,11 @@
-// Actions that hold action lists (sample, clone, check_pkt_len, dec_ttl) and psample: text to attributes and back.
-// Control path.
+// Actions that hold action lists (sample, clone, check_pkt_len, dec_ttl) and psample: text to attributes and
+// back. Control path.
 
 import { OdpSyntaxError } from "../../flow/odp/text-cursor.ts";
 import { ACTION, CHECK_PKT_LEN, DEC_TTL, PSAMPLE, PSAMPLE_COOKIE_BYTES_MAX, SAMPLE } from "../attributes.ts";
+import { readU16, readU32 } from "../host-words.ts";
 import { type ActionParse, parseHexBytes, U16_MAX, U32_MAX } from "./action-parse.ts";
-import {
-  ANY_LENGTH,
-  type ListPrinter,
-  nestedByType,
-  printHexBytes,
-  readU16,
-  readU32,
-} from "./action-print.ts";
+import { type ListPrinter, nestedByType, printHexBytes } from "./action-print.ts";
 
 /** A list in parentheses, from behind "(", as a nested attribute. */
 function parseListInto({ writer, parseList }: ActionParse, type: number): void {
@@ -38,10 +32,7 @@ export function parseSample(parse: ActionParse): void {
 
 /** One decimal is all that OVS prints, so other percentages come back rounded. */
 export function printSample(bytes: Uint8Array, start: number, end: number, printList: ListPrinter): string {
-  const parts = nestedByType(bytes, start, end, [
-    [SAMPLE.probability, 4],
-    [SAMPLE.actions, ANY_LENGTH],
-  ]);
+  const parts = nestedByType(bytes, start, end, { [SAMPLE.probability]: 4 }, Object.values(SAMPLE));
   if (parts === undefined) return "sample(error)";
   const probability = readU32(bytes, parts.get(SAMPLE.probability)!.start);
   const list = parts.get(SAMPLE.actions)!;
@@ -74,17 +65,14 @@ export function printCheckPktLen(
   printList: ListPrinter,
 ): string {
   const { pktLen, actionsIfGreater, actionsIfLessEqual } = CHECK_PKT_LEN;
-  const parts = nestedByType(bytes, start, end, [
-    [pktLen, 2],
-    [actionsIfGreater, ANY_LENGTH],
-    [actionsIfLessEqual, ANY_LENGTH],
-  ]);
+  const parts = nestedByType(bytes, start, end, { [pktLen]: 2 }, Object.values(CHECK_PKT_LEN));
   if (parts === undefined) return "check_pkt_len(error)";
   const greater = parts.get(actionsIfGreater)!;
   const lessEqual = parts.get(actionsIfLessEqual)!;
   const size = readU16(bytes, parts.get(pktLen)!.start);
   const greaterText = printList(bytes, greater.start, greater.end);
-  return `check_pkt_len(size=${size},gt(${greaterText}),le(${printList(bytes, lessEqual.start, lessEqual.end)}))`;
+  const lessEqualText = printList(bytes, lessEqual.start, lessEqual.end);
+  return `check_pkt_len(size=${size},gt(${greaterText}),le(${lessEqualText}))`;
 }
 
 export function parseDecTtl(parse: ActionParse): void {
@@ -124,9 +112,10 @@ export function parsePsample({ cursor, writer }: ActionParse): void {
 
 /** OVS leaves leading zeros of the cookie out and then reads another one; we print them. */
 export function printPsample(bytes: Uint8Array, start: number, end: number): string {
-  const parts = nestedByType(bytes, start, end);
-  const group = parts?.get(PSAMPLE.group);
-  const cookie = parts?.get(PSAMPLE.cookie);
+  const parts = nestedByType(bytes, start, end, { [PSAMPLE.group]: 4 });
+  if (parts === undefined) return "psample(error)";
+  const group = parts.get(PSAMPLE.group);
+  const cookie = parts.get(PSAMPLE.cookie);
   const shown: string[] = [];
   if (group !== undefined) shown.push(`group=${readU32(bytes, group.start)}`);
   if (cookie !== undefined) shown.push(`cookie=0x${printHexBytes(bytes, cookie.start, cookie.end)}`);

@@ -1,9 +1,9 @@
-// Action lists from ODP text to netlink attributes: the grammar of `ovs-dpctl`, and every form that we or OVS print,
-// among them those that OVS itself cannot read (recirc(0x1), hash(), push_mpls, pop_mpls, push_eth, pop_eth, dec_ttl,
-// clone(drop), slow_path(cfm,bfd), drop behind other actions, drop(N)). Control path.
+// Action lists from ODP text to netlink attributes: the grammar of `ovs-dpctl`, and every form that we or OVS
+// print, among them those that OVS itself cannot read (recirc(0x1), hash(), push_mpls, pop_mpls, push_eth,
+// pop_eth, dec_ttl, clone(drop), slow_path(cfm,bfd), drop behind other actions, drop(N)). Control path.
 //
-// The parser checks form and ranges of numbers; what a flow may do is validation's affair. Where OVS lets a number
-// wrap around, we refuse it.
+// The parser checks form and ranges of numbers; what a flow may do is validation's affair. Where OVS lets a
+// number wrap around, we refuse it.
 
 import { NLA_PAYLOAD_BYTES_MAX, NlWriter } from "../../flow/nlattr.ts";
 import type { PortNumbers } from "../../flow/odp/key-parse.ts";

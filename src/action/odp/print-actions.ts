@@ -1,9 +1,10 @@
-// Action lists as ODP text, as OVS prints them. Control path. Bytes that are no valid action print as OVS's marks of
-// that; everything that validation lets pass reads back to the same bytes, but for sample's rounded percentage and
-// for the empty list, which prints as `drop`.
+// Action lists as ODP text, as OVS prints them. Control path. Bytes that are no valid action print as OVS's
+// marks of that; everything that validation lets pass reads back to the same bytes, but for sample's rounded
+// percentage and for the empty list, which prints as `drop`.
 import { type Attribute, attributeAt } from "../../flow/nlattr.ts";
 import { ACTION, ACTION_ROWS } from "../attributes.ts";
-import { type PortNames, printHex, printHexBytes, printPort, readU32 } from "./action-print.ts";
+import { readU32 } from "../host-words.ts";
+import { type PortNames, printHex, printHexBytes, printPort } from "./action-print.ts";
 import { printConntrack } from "./conntrack.ts";
 import {
   printAddMpls,

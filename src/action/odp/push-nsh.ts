@@ -1,13 +1,13 @@
 // push_nsh(): text to attributes and back. Control path.
 //
-// The attribute is PUSH_NSH{NSH{BASE, MD1 or MD2}}, everything in network order. Members may come in any order and
-// may be left out; MD2 metadata is filled up to words.
+// The attribute is PUSH_NSH{NSH{BASE, MD1 or MD2}}, everything in network order. Members may come in any
+// order and may be left out; MD2 metadata is filled up to words.
 import { KEY_ATTR, NSH_KEY_ATTR } from "../../flow/odp/attributes.ts";
 import { OdpSyntaxError, type TextCursor } from "../../flow/odp/text-cursor.ts";
 import { readBe32, writeBe32 } from "../../packet/bytes.ts";
 import { ACTION } from "../attributes.ts";
 import { type ActionParse, parseHexBytes, U32_MAX } from "./action-parse.ts";
-import { ANY_LENGTH, nestedByType, printHexBytes } from "./action-print.ts";
+import { nestedByType, type PayloadLengths, printHexBytes } from "./action-print.ts";
 
 const MD_TYPE1 = 1;
 const MD_TYPE2 = 2;
@@ -101,10 +101,12 @@ function parseMember(cursor: TextCursor, nsh: NshMembers): void {
   }
 }
 
+const PART_BYTES: PayloadLengths = { [NSH_KEY_ATTR.base]: BASE_BYTES, [NSH_KEY_ATTR.md1]: MD1_BYTES };
+
 /** md2 keeps its leading zeros, which OVS leaves out and then reads as other bytes. */
 export function printPushNsh(bytes: Uint8Array, start: number, end: number): string {
-  const header = nestedByType(bytes, start, end, [[KEY_ATTR.nsh, ANY_LENGTH]])?.get(KEY_ATTR.nsh);
-  const parts = header && nestedByType(bytes, header.start, header.end, [[NSH_KEY_ATTR.base, BASE_BYTES]]);
+  const header = nestedByType(bytes, start, end)?.get(KEY_ATTR.nsh);
+  const parts = header && nestedByType(bytes, header.start, header.end, PART_BYTES, [NSH_KEY_ATTR.base]);
   if (parts === undefined) return "push_nsh(error)";
   const base = parts.get(NSH_KEY_ATTR.base)!.start;
   const path = readBe32(bytes, base + 4);
@@ -114,7 +116,7 @@ export function printPushNsh(bytes: Uint8Array, start: number, end: number): str
     `,np=${bytes[base + 3]},spi=0x${(path >>> 8).toString(16)},si=${path & 0xff}`;
   const md1 = parts.get(NSH_KEY_ATTR.md1);
   const md2 = parts.get(NSH_KEY_ATTR.md2);
-  if (mdtype === MD_TYPE1 && md1 !== undefined && md1.end - md1.start === MD1_BYTES) {
+  if (mdtype === MD_TYPE1 && md1 !== undefined) {
     for (let index = 0; index < 4; index += 1) {
       text += `,c${index + 1}=0x${readBe32(bytes, md1.start + index * 4).toString(16)}`;
     }

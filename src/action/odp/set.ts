@@ -1,8 +1,9 @@
 // set(): text to attributes and back. Control path.
 //
-// The text is that of one key attribute, with masks. When all bits of the attribute are named it becomes SET, else
-// SET_MASKED, whose attribute holds value and mask one behind the other. Two attributes are unlike the rest: tunnel
-// has no masked form, and nsh is always masked, value and mask standing side by side in each of its nested parts.
+// The text is that of one key attribute, with masks. When all bits of the attribute are named it becomes SET,
+// else SET_MASKED, whose attribute holds value and mask one behind the other. Two attributes are unlike the
+// rest: tunnel has no masked form, and nsh is always masked, value and mask standing side by side in each of
+// its nested parts.
 import { attributeAt, findAttribute, NlWriter, payloadOf } from "../../flow/nlattr.ts";
 import { KEY_ATTR, KEY_ATTR_ROWS, NSH_KEY_ATTR } from "../../flow/odp/attributes.ts";
 import { formatFlow } from "../../flow/odp/format-key.ts";

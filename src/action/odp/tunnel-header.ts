@@ -1,5 +1,5 @@
-// The outer headers of a tnl_push header from text: Ethernet, IPv4 or IPv6, UDP. Control path. Every function writes
-// at the header's end and moves it.
+// The outer headers of a tnl_push header from text: Ethernet, IPv4 or IPv6, UDP. Control path. Every function
+// writes at the header's end and moves it.
 
 import type { TextCursor } from "../../flow/odp/text-cursor.ts";
 import { parseIpv4, parseIpv6 } from "../../packet/address.ts";

@@ -1,5 +1,5 @@
-// The last part of a tnl_push header from text: what stands in the parentheses behind each protocol's name. Control
-// path. Every function writes at the header's end and moves it.
+// The last part of a tnl_push header from text: what stands in the parentheses behind each protocol's name.
+// Control path. Every function writes at the header's end and moves it.
 
 import { OdpSyntaxError, type TextCursor } from "../../flow/odp/text-cursor.ts";
 import { writeBe16, writeBe32 } from "../../packet/bytes.ts";
@@ -143,7 +143,10 @@ export function parseErspan(cursor: TextCursor, header: TunnelHeader): void {
   header.length = at + ERSPAN.headerBytes + metadataBytes;
 }
 
-/** srv6(segments_left=,segs(A,B,...)): the path in travelling order; the IPv6 header's next header becomes routing. */
+/**
+ * srv6(segments_left=,segs(A,B,...)): the path in travelling order; the IPv6 header's next header becomes
+ * routing.
+ */
 export function parseSrv6(cursor: TextCursor, header: TunnelHeader): void {
   const { bytes, length: at } = header;
   if (!header.isIpv6) cursor.fail("dl_type=0x86dd before srv6()");

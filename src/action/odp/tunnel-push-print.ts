@@ -1,11 +1,12 @@
-// tnl_push() as text. Control path. Headers that are cut short print what is missing where OVS does; a text with such
-// a mark is not read back, and no validated action has one.
+// tnl_push() as text. Control path. Headers that are cut short print what is missing where OVS does; a text
+// with such a mark is not read back, and no validated action has one.
 import { formatIpv4, formatIpv6, formatMac } from "../../packet/address.ts";
 import { readBe16, readBe24, readBe32 } from "../../packet/bytes.ts";
 import { ETH, ETH_TYPE } from "../../packet/link-headers.ts";
 import { IPV4, IPV6 } from "../../packet/network-headers.ts";
 import { UDP } from "../../packet/transport-headers.ts";
-import { type PortNames, printHex, printPort, readU32 } from "./action-print.ts";
+import { readU32 } from "../host-words.ts";
+import { type PortNames, printHex, printPort } from "./action-print.ts";
 import {
   ERSPAN,
   GENEVE,

@@ -1,8 +1,9 @@
 // tnl_push() from text: the prebuilt header as bytes. Control path; tunnel-push-print.ts is the way back.
 //
-// The attribute is tnl_port, out_port, header length and tunnel type, four words in host order, and the header.
-// `size` and `type` of the text must agree with the header that the text describes. Fields that the text does not
-// have (lengths, checksums but UDP's, identification) are zero, but for the IPv4 header checksum, which is right.
+// The attribute is tnl_port, out_port, header length and tunnel type, four words in host order, and the
+// header. `size` and `type` of the text must agree with the header that the text describes. Fields that the
+// text does not have (lengths, checksums but UDP's, identification) are zero, but for the IPv4 header
+// checksum, which is right.
 
 import { OdpSyntaxError, type TextCursor } from "../../flow/odp/text-cursor.ts";
 import { ACTION, TUNNEL_HEADER_BYTES_MAX } from "../attributes.ts";

@@ -1,11 +1,18 @@
 // userspace(): text to attributes and back. Control path.
 //
-// Userdata of 48 bytes whose first word is a known kind is OVS's own cookie and has that kind's text; all else is
-// hexadecimal. As OVS does, userdata shorter than 8 bytes is filled up with zeros (older kernels asked for 8), and a
-// userspace() without any gets a cookie of zeros.
+// Userdata of 48 bytes whose first word is a known kind is OVS's own cookie and has that kind's text; all
+// else is hexadecimal. As OVS does, userdata shorter than 8 bytes is filled up with zeros (older kernels
+// asked for 8), and a userspace() without any gets a cookie of zeros.
 import { ACTION, USERSPACE } from "../attributes.ts";
+import { readU32 } from "../host-words.ts";
 import { type ActionParse, parseHexBytes, parsePort, U32_MAX } from "./action-parse.ts";
-import { nestedByType, type PortNames, printHexBytes, printPort, readU32 } from "./action-print.ts";
+import {
+  nestedByType,
+  type PayloadLengths,
+  type PortNames,
+  printHexBytes,
+  printPort,
+} from "./action-print.ts";
 import { COOKIE_BYTES, parseCookie, printCookie } from "./cookie.ts";
 
 const USERDATA_BYTES_MIN = 8;
@@ -41,13 +48,19 @@ function parseUserdata({ cursor }: ActionParse): Uint8Array | undefined {
   return filled;
 }
 
+const PART_BYTES: PayloadLengths = {
+  [USERSPACE.pid]: 4,
+  [USERSPACE.egressTunPort]: 4,
+  [USERSPACE.actions]: 0,
+};
+
 export function printUserspace(
   bytes: Uint8Array,
   start: number,
   end: number,
   names: PortNames | undefined,
 ): string {
-  const parts = nestedByType(bytes, start, end, [[USERSPACE.pid, 4]]);
+  const parts = nestedByType(bytes, start, end, PART_BYTES, [USERSPACE.pid]);
   if (parts === undefined) return "userspace(error)";
   let text = `userspace(pid=${readU32(bytes, parts.get(USERSPACE.pid)!.start)}`;
   const userdata = parts.get(USERSPACE.userdata);
