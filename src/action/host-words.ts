@@ -1,5 +1,5 @@
-// Integers of attribute payloads: host order, little endian, at any offset. Control path; the executor reads aligned
-// words of the arena instead.
+// Integers of attribute payloads: host order, little endian, at any offset. Control path; the executor reads
+// aligned words of the arena instead.
 
 export function readU16(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8);

@@ -16,8 +16,8 @@ export function printPort(portNo: number, names: PortNames | undefined): string 
 export type PayloadLengths = Readonly<Record<number, number>>;
 
 /**
- * The nested attributes by type, or undefined when they are malformed: one does not fit, has another length than
- * `lengths` says, or is missing although `required`.
+ * The nested attributes by type, or undefined when they are malformed: one does not fit, has another length
+ * than `lengths` says, or is missing although `required`.
  */
 export function nestedByType(
   bytes: Uint8Array,
