@@ -84,16 +84,7 @@ function createRegistry(running: Switch, log: Log, coverage: Coverage, exit: () 
     ...datapathCommands(running, () => flows.flowCount),
     ...flowCommands(running, flows, () => running.portLookup, clock, config["vlan-limit"]),
     ...pmdCommands(running),
-    ...fdbCommands(
-      running,
-      {
-        entries: () => handler.entries(),
-        counts: () => handler.counts(),
-        flush: () => handler.flushMacs(),
-      },
-      clock,
-      config.policy["mac-table-size"],
-    ),
+    ...fdbCommands(running, handler.fdb, clock, config.policy["mac-table-size"]),
     ...dummyCommands(running),
     ...showCommands(
       running,

@@ -4,11 +4,8 @@ import { printActions } from "../action/odp/print-actions.ts";
 import { formatRefusal } from "../action/refusal.ts";
 import { validateActions } from "../action/validate.ts";
 import { FlowKeyError } from "../flow/odp/fit.ts";
-import { formatFlow } from "../flow/odp/format-key.ts";
-import { attributesFromKey } from "../flow/odp/from-key.ts";
-import { parseFlowText } from "../flow/odp/parse-key.ts";
+import { formatMatch, parseMatch } from "../flow/odp/match.ts";
 import { OdpSyntaxError } from "../flow/odp/text-cursor.ts";
-import { keyFromAttributes, maskFromAttributes } from "../flow/odp/to-key.ts";
 import { formatUfid } from "../flow/ufid.ts";
 import type { FlowView } from "../table/flow-reader.ts";
 
@@ -46,14 +43,12 @@ export class FlowTextError extends Error {
 
 /** The key side of a flow's text. @throws FlowTextError */
 export function parseFlowKey(text: string, ports: PortLookup, vlanLimit: number): Omit<FlowEntry, "actions"> {
-  const attributes = reading("parsing flow key", () => parseFlowText(text, ports.numbers));
-  const key = keyFromAttributes(attributes.key, { vlanLimit });
-  const mask = maskFromAttributes(attributes.mask, key.key, { vlanLimit });
-  for (const { fit, problem } of [key, mask]) {
-    if (problem === undefined) continue;
-    throw new FlowTextError("updating flow table", 0, new FlowKeyError(fit, problem).message, null);
+  try {
+    return reading("parsing flow key", () => parseMatch(text, { ports: ports.numbers, vlanLimit }));
+  } catch (error) {
+    if (!(error instanceof FlowKeyError)) throw error;
+    throw new FlowTextError("updating flow table", 0, error.message, null);
   }
-  return { key: key.key, mask: mask.key, ufid: attributes.ufid };
 }
 
 /** @throws FlowTextError for text that is none and for actions that this flow may not have */
@@ -93,8 +88,11 @@ export function formatFlowKey(
   ports: PortLookup,
   vlanLimit: number,
 ): string {
-  const { key, mask } = attributesFromKey(flow.key, flow.mask, { vlanLimit });
-  return formatFlow(key, mask, { verbose: style.verbose, names: style.names ? ports.names : undefined });
+  return formatMatch(flow, {
+    verbose: style.verbose,
+    names: style.names ? ports.names : undefined,
+    vlanLimit,
+  });
 }
 
 /** `packets:N, bytes:N, used:S[, flags:F]`, as every dpctl command prints statistics. */

@@ -2,9 +2,9 @@
 import { EventEmitter } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import type { MacEntry, MacTableCounts } from "../bridge/learn/mac-table.ts";
 import type { FlowView } from "../table/flow-reader.ts";
 import type { FlowChange, FlowOutcome } from "../upcall/flow-change.ts";
+import type { FdbView } from "./commands/fdb.ts";
 import type { FlowWriter } from "./flow-service.ts";
 import type {
   HandlerAnswer,
@@ -71,17 +71,14 @@ export class HandlerLink extends EventEmitter<{ failed: [Error] }> implements Fl
     await this.ask("flush", {});
   }
 
-  entries(): Promise<readonly MacEntry[]> {
-    return this.ask("macs", {});
-  }
-
-  counts(): Promise<MacTableCounts> {
-    return this.ask("macCounts", {});
-  }
-
-  async flushMacs(): Promise<void> {
-    await this.ask("flushMacs", {});
-  }
+  /** The MAC table of the learning policy. */
+  readonly fdb: FdbView = {
+    entries: () => this.ask("macs", {}),
+    counts: () => this.ask("macCounts", {}),
+    flush: async () => {
+      await this.ask("flushMacs", {});
+    },
+  };
 
   /** Ends the thread after it has taken what is in the rings. */
   async stop(): Promise<void> {

@@ -25,13 +25,14 @@ export async function serveUnixctl(
   onError: (error: Error) => void,
 ): Promise<UnixctlServer> {
   await removeStaleSocket(path);
-  const sockets = new Set<Socket>();
+  const connections = new Set<Connection>();
   const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
+    const connection = new Connection(socket, registry);
+    connections.add(connection);
+    socket.on("close", () => connections.delete(connection));
     // A peer that goes away in the middle of an answer is its own affair.
     socket.on("error", (error) => onError(error));
-    new Connection(socket, registry).start();
+    connection.start();
   });
   const mask = process.umask(0o177);
   try {
@@ -42,11 +43,11 @@ export async function serveUnixctl(
   chmodSync(path, 0o600);
   return {
     path,
-    close: () =>
-      new Promise((resolve) => {
-        for (const socket of sockets) socket.end();
-        server.close(() => resolve());
-      }),
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await Promise.all([...connections].map((connection) => connection.finish()));
+      await closed;
+    },
   };
 }
 
@@ -96,6 +97,12 @@ class Connection {
   start(): void {
     this.#socket.setEncoding("utf8");
     this.#socket.on("data", (chunk: string) => this.#receive(chunk));
+  }
+
+  /** Answers what was asked so far, then closes. */
+  async finish(): Promise<void> {
+    await this.#answers;
+    this.#socket.end();
   }
 
   #receive(chunk: string): void {
