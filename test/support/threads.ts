@@ -80,6 +80,11 @@ export class Threads {
     return Promise.all(this.#results) as Promise<Result[]>;
   }
 
+  /** Settles when the first thread has ended, for whatever reason. */
+  async firstEnd(): Promise<void> {
+    await Promise.allSettled([Promise.race(this.#results)]);
+  }
+
   async #end(): Promise<void> {
     this.stop();
     Atomics.store(this.#words, WORD.go, 1);
