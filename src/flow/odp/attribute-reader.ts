@@ -13,7 +13,7 @@ interface Place {
 }
 
 export interface ReadOptions {
-  /** VLAN tags that a key may have. */
+  /** VLAN tags that a key may have, as in other_config:vlan-limit: 0 for as many as there can be. */
   readonly vlanLimit: number;
   /**
    * Whether headers may be missing from the key that the mask does not look at, because printing leaves them out.

@@ -8,17 +8,18 @@
 // and GTP-U under a mask, neighbour discovery extensions under a mask.
 
 import { ETH, ETH_TYPE, MPLS, NSH_MD_TYPE } from "../../packet/link-headers.ts";
+import { VLAN_LIMIT_DEFAULT, vlanTagCount } from "../extract.ts";
 import { type FieldName, K } from "../fields.ts";
 import { fieldBytes, getNumber, isZero } from "../key.ts";
 import { NlWriter } from "../nlattr.ts";
 import { KEY_ATTR, KEY_ATTR_ROWS, NSH_KEY_ATTR } from "./attributes.ts";
 import { writeTunnel } from "./from-key-tunnel.ts";
 import { structFromKey } from "./members.ts";
-import { PORT_NONE, VLAN_LIMIT_DEFAULT } from "./to-key.ts";
+import { PORT_NONE } from "./to-key.ts";
 import { isNeighborDiscovery, transportAttr } from "./to-key-layers.ts";
 
 export interface ExportOptions {
-  /** VLAN tags that the key was extracted with; 1 as in OVS when not given. */
+  /** The vlan-limit that the key was extracted with: 1, as in OVS, when not given; 0 for as many as there can be. */
   readonly vlanLimit?: number;
   /** recirc_id, dp_hash and in_port before the other metadata, as OVS 4 has them. */
   readonly recircFirst?: boolean;
@@ -136,7 +137,7 @@ function writeLinkLayer(out: Export): void {
   let isTruncated = false;
   if (isZero(flow, "packet_type")) {
     putStruct(out, KEY_ATTR.ethernet);
-    for (const { tpid, tci } of TAGS.slice(0, options.vlanLimit ?? VLAN_LIMIT_DEFAULT)) {
+    for (const { tpid, tci } of TAGS.slice(0, vlanTagCount(options.vlanLimit ?? VLAN_LIMIT_DEFAULT))) {
       const isAbsent = isZero(flow, tci);
       // A truncated tag leaves its TPID as the type.
       if (isAbsent && !isVlanType(etherType)) break;

@@ -8,6 +8,7 @@
 // To what makes a key and a mask, a flow of the table adds OVS's userspace rules: in_port is matched exactly, and a
 // VLAN tag is always looked at.
 
+import { VLAN_LIMIT_DEFAULT, vlanTagCount } from "../extract.ts";
 import { VLAN_CFI } from "../fields.ts";
 import { getNumber, isOnes, setNumber } from "../key.ts";
 import { attributes, findAttribute, payloadOf } from "../nlattr.ts";
@@ -19,7 +20,7 @@ import { formatFlow, type PortNames } from "./format-key.ts";
 import { attributesFromKey } from "./from-key.ts";
 import type { PortNumbers } from "./key-parse.ts";
 import { parseExactKeyText, parseFlowText } from "./parse-key.ts";
-import { type KeyReading, keyFromAttributes, maskFromAttributes, VLAN_LIMIT_DEFAULT } from "./to-key.ts";
+import { type KeyReading, keyFromAttributes, maskFromAttributes } from "./to-key.ts";
 
 export interface FlowMatch {
   /** Bits that the mask leaves out are as they were given: dumps show them. */
@@ -140,5 +141,5 @@ export function formatOdpKey(key: Uint8Array, options: PrintOptions = {}): strin
 
 /** A second tag in the key was parsed under a limit of two, whatever the caller knows of it. */
 function tagsOf(key: Uint8Array, vlanLimit = VLAN_LIMIT_DEFAULT): number {
-  return Math.max(vlanLimit, getNumber(key, "vlan2_tci") === 0 ? 1 : 2);
+  return Math.max(vlanTagCount(vlanLimit), getNumber(key, "vlan2_tci") === 0 ? 1 : 2);
 }

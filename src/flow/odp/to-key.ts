@@ -9,6 +9,7 @@
 
 import { readBe16 } from "../../packet/bytes.ts";
 import { ETH, ETH_TYPE } from "../../packet/link-headers.ts";
+import { VLAN_LIMIT_DEFAULT, vlanTagCount } from "../extract.ts";
 import { ETH_TYPE_NONE, K, VLAN_CFI } from "../fields.ts";
 import { fieldBytes, getNumber, newKey, setBytes, setNumber, setOnes } from "../key.ts";
 import { AttributeReader, type ReadOptions } from "./attribute-reader.ts";
@@ -29,8 +30,6 @@ export interface KeyReading {
 
 /** in_port of a key that has none: OVS's ODPP_NONE. */
 export const PORT_NONE = 0xffffffff;
-/** Tags that OVS's datapath takes by default. */
-export const VLAN_LIMIT_DEFAULT = 1;
 /** packet_type's upper half for packets that begin with what an Ethertype names. */
 const NAMESPACE_ETHERTYPE = 1;
 
@@ -64,7 +63,7 @@ export function maskFromAttributes(
 
 function withDefaults(options: Partial<ReadOptions>): ReadOptions {
   return {
-    vlanLimit: options.vlanLimit ?? VLAN_LIMIT_DEFAULT,
+    vlanLimit: vlanTagCount(options.vlanLimit ?? VLAN_LIMIT_DEFAULT),
     acceptVanished: options.acceptVanished ?? false,
   };
 }
@@ -193,8 +192,7 @@ function readUntagged(reader: AttributeReader): KeyFit {
 /** One tag a turn, its headers in the next level. */
 function readTags(reader: AttributeReader): KeyFit {
   const { target, flow, isMask, options } = reader;
-  const tags = Math.min(options.vlanLimit, VLAN_FIELDS.length);
-  for (const { tpid, tci } of VLAN_FIELDS.slice(0, tags)) {
+  for (const { tpid, tci } of VLAN_FIELDS.slice(0, options.vlanLimit)) {
     const hasTag = isMask
       ? (getNumber(flow, tci) & VLAN_CFI) !== 0
       : isVlanType(getNumber(target, "eth_type"));
