@@ -109,11 +109,17 @@ export function setOnes(mask: Uint8Array, name: FieldName): void {
 }
 
 export function isZero(key: Uint8Array, name: FieldName): boolean {
-  return fieldBytes(key, name).every((byte) => byte === 0);
+  return isFilledWith(key, name, 0);
 }
 
 export function isOnes(mask: Uint8Array, name: FieldName): boolean {
-  return fieldBytes(mask, name).every((byte) => byte === 0xff);
+  return isFilledWith(mask, name, 0xff);
+}
+
+function isFilledWith(key: Uint8Array, name: FieldName, byte: number): boolean {
+  const { offset, bytes } = fieldOf(name);
+  for (let at = offset; at < offset + bytes; at++) if (key[at] !== byte) return false;
+  return true;
 }
 
 /** A new key with the bits of `key` that `mask` has. */
