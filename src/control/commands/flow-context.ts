@@ -111,7 +111,7 @@ export function putChange(
 /** What OVS does not tell: the flow in the way, or what ran out. */
 export function outcomeHints(context: FlowContext, change: FlowChange, outcome: FlowOutcome): string[] {
   const hints = outcome.message === null ? [] : [outcome.message];
-  if (change.op === "remove" && change.ufid === undefined) hints.push("Perhaps you need to specify a UFID?");
+  if (change.op === "remove") hints.push("Perhaps you need to specify a UFID?");
   if (outcome.error === "EEXIST" && outcome.flow !== null) {
     const style = { verbose: false, names: false };
     const key = formatFlowKey(outcome.flow, style, context.ports(), context.vlanLimit);
