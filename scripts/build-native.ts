@@ -14,7 +14,9 @@ function nodeHeaderPrefix(): string | undefined {
   const header = join(prefix, "include/node/node_version.h");
   if (!existsSync(header)) return undefined;
   const [major] = process.versions.node.split(".");
-  return new RegExp(`#define NODE_MAJOR_VERSION ${major}\\b`).test(readFileSync(header, "utf8")) ? prefix : undefined;
+  return new RegExp(`#define NODE_MAJOR_VERSION ${major}\\b`).test(readFileSync(header, "utf8"))
+    ? prefix
+    : undefined;
 }
 
 if (process.platform !== "linux") {
@@ -23,12 +25,20 @@ if (process.platform !== "linux") {
 }
 const gyp = createRequire(import.meta.url).resolve("node-gyp/bin/node-gyp.js");
 const prefix = nodeHeaderPrefix();
-const args = ["--directory", join(root, "native"), "--loglevel", "error", ...(prefix ? [`--nodedir=${prefix}`] : [])];
+const args = [
+  "--directory",
+  join(root, "native"),
+  "--loglevel",
+  "error",
+  ...(prefix ? [`--nodedir=${prefix}`] : []),
+];
 const configured = existsSync(join(root, "native/build/Makefile"));
 for (const step of configured ? ["build"] : ["configure", "build"]) {
   const { status } = spawnSync(process.execPath, [gyp, step, ...args], { stdio: "inherit" });
   if (status !== 0) {
-    console.error(`native: node-gyp ${step} failed; g++, make and python3 are needed (apt-get install g++ make python3)`);
+    console.error(
+      `native: node-gyp ${step} failed; g++, make and python3 are needed (apt-get install g++ make python3)`,
+    );
     process.exit(status ?? 1);
   }
 }

@@ -1,5 +1,7 @@
 // A packet of a flow: the frame that extraction makes this key of, headers, lengths and checksums included. What a key
-// does not tell (payload, sequence numbers) is filled as OVS's netdev-dummy/receive fills it. Control path.
+// does not tell (payload, sequence numbers) is filled as OVS's netdev-dummy/receive fills it. Where OVS's frame would be
+// broken ours is whole: SCTP's checksum, UDP's length in a frame of given length, the fragment header of IPv6.
+// Control path.
 import { buildFrame, type Layer } from "../packet/builder.ts";
 import { arp, ethernet, ethernet8023, mpls, vlan } from "../packet/builder-link.ts";
 import { ipv4, ipv6, ipv6Fragment } from "../packet/builder-network.ts";
@@ -19,7 +21,7 @@ const LATER_OFFSET = 100;
 const TCP_WITHOUT_PAYLOAD = TCP_FLAG.syn | TCP_FLAG.fin | TCP_FLAG.rst;
 
 /**
- * @param frameBytes length of the whole frame; 0 for headers with the usual payload
+ * @param frameBytes length of the whole frame, filled with zeros; 0 for headers with the usual payload
  * @throws RangeError when the headers alone are longer
  */
 export function composeFrame(key: Uint8Array, frameBytes = 0): Uint8Array {
@@ -34,6 +36,10 @@ export function composeFrame(key: Uint8Array, frameBytes = 0): Uint8Array {
     Uint8Array.from({ length: payloadBytes }, (_, index) => index & 0xff),
   );
 }
+
+/** Numbered bytes, or none. */
+const payload = (isWanted: boolean): Uint8Array =>
+  Uint8Array.from({ length: isWanted ? PAYLOAD_BYTES : 0 }, (_, index) => index);
 
 interface Layers {
   readonly layers: Layer[];
@@ -87,7 +93,7 @@ function networkLayers(key: Uint8Array, etherType: number): Layers {
 }
 
 function behindIp(key: Uint8Array, ...network: Layer[]): Layers {
-  if (getNumber(key, "nw_frag") === FRAG_LATER) return { layers: network, takesPayload: true };
+  if (getNumber(key, "nw_frag") === FRAG_LATER) return { layers: network, takesPayload: false };
   const { layers, takesPayload } = transportLayers(key);
   return { layers: [...network, ...layers], takesPayload };
 }
@@ -133,7 +139,7 @@ function transportLayers(key: Uint8Array): Layers {
     case IP_PROTOCOL.udp:
       return { layers: [udp(ports)], takesPayload: true };
     case IP_PROTOCOL.sctp:
-      return { layers: [sctp({ ...ports, verificationTag: 0 })], takesPayload: true };
+      return { layers: [sctp({ ...ports, verificationTag: 0 })], takesPayload: false };
     case IP_PROTOCOL.icmp:
       return { layers: [icmp(message)], takesPayload: true };
     case IP_PROTOCOL.igmp:

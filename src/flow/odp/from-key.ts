@@ -177,16 +177,21 @@ function writeLayers(out: Export, etherType: number): void {
 }
 
 /**
- * The labels down to the bottom of the stack; of a stack without bottom those that are not zero, and more if the mask
- * looks at more.
+ * The labels down to the bottom of the stack; of a stack without bottom as many as are not zero, as OVS counts them,
+ * and more if the mask looks at more.
  */
 function writeMpls({ writer, flow, mask, data }: Export): void {
   let labels = 0;
+  let lookedAt = 0;
   for (const [index, field] of LSE_FIELDS.entries()) {
-    const isThere = labels === index && !isZero(flow, field);
-    if (isThere || (mask !== undefined && !isZero(mask, field))) labels = index + 1;
-    if ((fieldBytes(flow, field)[MPLS_BOTTOM_BYTE]! & 1) !== 0) break;
+    if (mask !== undefined && !isZero(mask, field)) lookedAt = index + 1;
+    if ((fieldBytes(flow, field)[MPLS_BOTTOM_BYTE]! & 1) !== 0) {
+      labels = index + 1;
+      break;
+    }
+    if (!isZero(flow, field)) labels += 1;
   }
+  labels = Math.max(labels, lookedAt);
   const payload = new Uint8Array(labels * MPLS.entryBytes);
   for (const [index, field] of LSE_FIELDS.slice(0, labels).entries()) {
     payload.set(fieldBytes(data, field), index * MPLS.entryBytes);
