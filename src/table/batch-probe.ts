@@ -205,21 +205,20 @@ export class BatchProbe {
    */
   #settle(subtable: number, flowColumn: number, left: number): number {
     const i32 = this.#i32;
+    const pending = this.#pending;
+    const keys = this.#keys;
+    const candidates = this.#candidates;
+    const differences = this.#differences;
     let missed = 0;
     for (let index = 0; index < left; index += 1) {
-      let flowNo = this.#candidates[index]!;
-      const packet = this.#pending[index]!;
-      if (flowNo !== 0 && this.#differences[index] !== 0) {
-        flowNo = this.#single.chain(
-          subtable,
-          this.#keys[index]!,
-          this.#hashes[index]!,
-          this.#placesAt[index]! + 1,
-        );
+      let flowNo = candidates[index]!;
+      const packet = pending[index]!;
+      if (flowNo !== 0 && differences[index] !== 0) {
+        flowNo = this.#single.chain(subtable, keys[index]!, this.#hashes[index]!, this.#placesAt[index]! + 1);
       }
       if (flowNo === 0) {
-        this.#pending[missed] = packet;
-        this.#keys[missed] = this.#keys[index]!;
+        pending[missed] = packet;
+        keys[missed] = keys[index]!;
         missed += 1;
       } else {
         i32[(flowColumn + packet) | 0] = flowNo;
