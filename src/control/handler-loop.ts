@@ -123,7 +123,7 @@ export class HandlerLoop {
       case "macCounts":
         return learn?.macs.counts ?? { learned: 0, expired: 0, evicted: 0, moved: 0 };
       case "flushMacs":
-        learn?.flush();
+        learn?.flush(this.#clock.millis());
         return null;
       case "stats":
         return this.#stats();

@@ -38,6 +38,9 @@ export class Revalidator {
   #cursor: FlowCursor | null = null;
   #changes: Changes | null = null;
   #lastWalkMillis: number;
+  /** When the walk before this one began, and this one. */
+  #newsSinceMillis = 0;
+  #beganMillis = 0;
   #seen = 0;
   #learnedCount = 0;
   #addedSinceWalk = 0;
@@ -83,7 +86,11 @@ export class Revalidator {
     this.#changes = changes;
     this.#cursor = new FlowCursor(this.#arena, null);
     this.#seen = 0;
+    // Those installed while the walk goes on are not seen by it; these are counted until it ends.
+    this.#learnedCount += this.#addedSinceWalk;
     this.#addedSinceWalk = 0;
+    this.#newsSinceMillis = this.#beganMillis;
+    this.#beganMillis = this.#clock.millis();
     return true;
   }
 
@@ -108,19 +115,24 @@ export class Revalidator {
 
   #review(flowNo: number, usedMillis: number, now: number): void {
     const flow = this.#table.flows.read(flowNo)!;
-    if (usedMillis > 0) this.#policy.refresh(flow.key, usedMillis);
+    // Packets that the walk before has told are old news: they would undo what was forgotten since.
+    if (usedMillis > 0 && usedMillis >= this.#newsSinceMillis) this.#policy.refresh(flow.key, usedMillis);
     if (this.#changes === null || !(this.#changes.all || this.#changes.touches(flow.key))) return;
     const decision = this.#policy.review(flow.key, now);
     if (decision.kind !== "flow" || !equalBytes(decision.mask, flow.mask)) this.#remove(flowNo, "changed");
     else if (!equalBytes(decision.actions, flow.actions)) {
       this.counts.changed += 1;
       // Without room for the new list the flow goes, and its next packet decides anew.
-      if (!this.#table.modify(flowNo, decision.actions)) this.#table.remove(flowNo);
+      if (!this.#table.modify(flowNo, decision.actions)) this.#drop(flowNo);
     }
   }
 
   #remove(flowNo: number, reason: keyof RevalidatorCounts): void {
     this.counts[reason] += 1;
+    this.#drop(flowNo);
+  }
+
+  #drop(flowNo: number): void {
     this.#seen -= 1;
     this.#table.remove(flowNo);
   }

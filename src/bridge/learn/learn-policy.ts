@@ -11,7 +11,7 @@ import { ETH_TYPE } from "../../packet/link-headers.ts";
 import type { Changes, Decision, Policy } from "../../upcall/policy.ts";
 import { type MacEntry, MacTable } from "./mac-table.ts";
 import { type FrameTag, type Output, outputActions } from "./outputs.ts";
-import { inputVlan, outputForm, type PortVlan, TRUNK_OF_ALL } from "./vlan.ts";
+import { inputVlan, isSameVlan, outputForm, type PortVlan, TRUNK_OF_ALL } from "./vlan.ts";
 
 export interface LearnOptions {
   readonly macAgingMillis: number;
@@ -41,6 +41,7 @@ export class LearnPolicy implements Policy {
   readonly macs: MacTable;
   readonly #ports = new Map<number, PortVlan>();
   #changedAll = false;
+  #flushedMillis = Number.NEGATIVE_INFINITY;
   #changedMacs = new Set<string>();
   readonly #noteChange = (vlan: number, mac: number): void => {
     this.#changedMacs.add(`${vlan}/${mac}`);
@@ -50,8 +51,10 @@ export class LearnPolicy implements Policy {
     this.macs = new MacTable(macTableSize, macAgingMillis);
   }
 
-  /** A port came, or its VLANs are others now. */
+  /** A port came, or its VLANs are others now; what was learned on it in its old VLANs is forgotten, as in OVS. */
   setPort(portNo: number, vlan: PortVlan = TRUNK_OF_ALL): void {
+    const before = this.#ports.get(portNo);
+    if (before !== undefined && !isSameVlan(before, vlan)) this.macs.forgetPort(portNo);
     this.#ports.set(portNo, vlan);
     this.#changedAll = true;
   }
@@ -67,14 +70,17 @@ export class LearnPolicy implements Policy {
     return this.macs.list();
   }
 
-  flush(): void {
+  /** Forgets all addresses; packets of before do not bring them back. */
+  flush(nowMillis: number): void {
     this.macs.flush();
+    this.#flushedMillis = nowMillis;
     this.#changedAll = true;
   }
 
   decide(key: Uint8Array, nowMillis: number): Decision {
     const frame = this.#frame(key);
-    this.#learn(frame, nowMillis);
+    if (this.#teaches(frame))
+      this.macs.learn(frame.vlan, frame.source, frame.inPort, nowMillis, this.#noteChange);
     return this.#decision(key, frame);
   }
 
@@ -83,7 +89,9 @@ export class LearnPolicy implements Policy {
   }
 
   refresh(key: Uint8Array, usedMillis: number): void {
-    this.#learn(this.#frame(key), usedMillis);
+    const frame = this.#frame(key);
+    if (usedMillis <= this.#flushedMillis || !this.#teaches(frame)) return;
+    this.macs.refresh(frame.vlan, frame.source, frame.inPort, usedMillis, this.#noteChange);
   }
 
   tick(nowMillis: number): void {
@@ -105,9 +113,9 @@ export class LearnPolicy implements Policy {
     };
   }
 
-  #learn({ inPort, source, vlan }: Frame, nowMillis: number): void {
-    if (vlan === undefined || isGroup(source) || !this.#ports.has(inPort)) return;
-    this.macs.learn(vlan, source, inPort, nowMillis, this.#noteChange);
+  /** What is not let in teaches nothing, as in OVS: neither a VLAN that the port does not have nor a reserved address. */
+  #teaches(frame: Frame): frame is Frame & { readonly vlan: number } {
+    return frame.vlan !== undefined && !isGroup(frame.source) && !isReserved(frame.destination);
   }
 
   #frame(key: Uint8Array): Frame {

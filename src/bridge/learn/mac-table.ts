@@ -75,6 +75,22 @@ export class MacTable {
     changed(vlan, mac);
   }
 
+  /**
+   * Packets of a megaflow came from the address until `usedMillis`. Unlike a packet that comes up now it does not move
+   * an address that was seen elsewhere at that very time.
+   */
+  refresh(
+    vlan: number,
+    mac: number,
+    portNo: number,
+    usedMillis: number,
+    changed: (vlan: number, mac: number) => void,
+  ): void {
+    const known = this.#entries.get(entryKey(vlan, mac));
+    if (known !== undefined && known.portNo !== portNo && usedMillis <= known.usedMillis) return;
+    this.learn(vlan, mac, portNo, usedMillis, changed);
+  }
+
   /** Removes what was not used for the aging time. */
   expire(nowMillis: number, changed: (vlan: number, mac: number) => void): void {
     for (const entries of this.#byPort.values()) {

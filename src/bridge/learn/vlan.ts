@@ -24,6 +24,16 @@ export function portVlan(given: {
   return { mode, tag: given.tag ?? 0, trunks: given.trunks ?? [] };
 }
 
+export function isSameVlan(left: PortVlan, right: PortVlan): boolean {
+  const trunks = new Set(left.trunks);
+  return (
+    left.mode === right.mode &&
+    left.tag === right.tag &&
+    trunks.size === new Set(right.trunks).size &&
+    right.trunks.every((vlan) => trunks.has(vlan))
+  );
+}
+
 const inTrunks = ({ trunks }: PortVlan, vlan: number): boolean =>
   trunks.length === 0 || trunks.includes(vlan);
 
@@ -38,8 +48,9 @@ export function inputVlan(port: PortVlan, vid: number): number | undefined {
 /** How a frame of this VLAN leaves: "tagged", "untagged", or undefined when it may not. */
 export function outputForm(port: PortVlan, vlan: number): "tagged" | "untagged" | undefined {
   if (port.mode === "access") return port.tag === vlan ? "untagged" : undefined;
-  if (port.mode !== "trunk" && vlan === port.tag)
-    return port.mode === "native-tagged" ? "tagged" : "untagged";
-  if (!inTrunks(port, vlan)) return undefined;
+  const isNative = port.mode !== "trunk" && vlan === port.tag;
+  if (isNative && port.mode === "native-untagged") return "untagged";
+  if (!isNative && !inTrunks(port, vlan)) return undefined;
+  // No tag has VID 0: such a frame is untagged, whatever the port's mode.
   return vlan === 0 ? "untagged" : "tagged";
 }
