@@ -42,6 +42,11 @@ export interface DatapathShow {
   }[];
 }
 
+export interface DaemonEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
 export class SwitchRig {
   readonly lab: Lab;
   readonly namespace: string;
@@ -151,9 +156,19 @@ export class SwitchRig {
 
   /** Stops the daemon by command. Returns its exit code. */
   async stop(): Promise<number | null> {
-    const daemon = this.#daemon!;
-    const ended = new Promise<number | null>((done) => daemon.once("exit", done));
+    const ended = this.#ended();
     await this.call("exit");
+    return (await ended).code;
+  }
+
+  /** Stops the daemon by a signal. Returns how it ended. */
+  signal(signal: NodeJS.Signals): Promise<DaemonEnd> {
+    const ended = this.#ended();
+    this.#daemon!.kill(signal);
     return ended;
+  }
+
+  #ended(): Promise<DaemonEnd> {
+    return new Promise((done) => this.#daemon!.once("exit", (code, signal) => done({ code, signal })));
   }
 }
