@@ -30,10 +30,9 @@ export function composeFrame(key: Uint8Array, frameBytes = 0): Uint8Array {
   if (frameBytes > 0 && frameBytes < headersBytes) {
     throw new RangeError(`a frame of ${frameBytes} bytes: its headers alone have ${headersBytes}`);
   }
-  const payloadBytes = frameBytes > 0 ? frameBytes - headersBytes : takesPayload ? PAYLOAD_BYTES : 0;
   return buildFrame(
     layers,
-    Uint8Array.from({ length: payloadBytes }, (_, index) => index & 0xff),
+    frameBytes > 0 ? new Uint8Array(frameBytes - headersBytes) : payload(takesPayload),
   );
 }
 
@@ -124,7 +123,9 @@ function ipv6Layers(key: Uint8Array): Layer[] {
   });
   if (frag === FRAG_NO) return [header];
   const offset = frag === FRAG_LATER ? LATER_OFFSET : 0;
-  return [header, ipv6Fragment({ offset, moreFragments: true, identification: 0, nextHeader: protocol })];
+  // A key of a later fragment has the fragment header's own number and does not tell what was in the first.
+  const nextHeader = protocol === IP_PROTOCOL.fragment ? IP_PROTOCOL.none : protocol;
+  return [header, ipv6Fragment({ offset, moreFragments: true, identification: 0, nextHeader })];
 }
 
 function transportLayers(key: Uint8Array): Layers {
