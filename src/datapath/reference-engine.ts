@@ -8,13 +8,15 @@
 // Per packet: extraction, look-up, actions; no allocation. Per batch: a few counters. Memory: this thread's batch.
 // Counters: lookup_hit and lookup_miss of packets received, masks_probed, copied, rx_short, no_frame, and the flows'.
 // Packets that came back from the handler were counted when they missed.
+import { ACTION } from "../action/attributes.ts";
 import { Executor } from "../action/executor.ts";
+import type { OutputSink } from "../action/output-sink.ts";
 import { Extractor } from "../flow/extract.ts";
 import { ALL_LINES } from "../flow/extract-cursor.ts";
 import { KEY_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
 import { BATCH, BATCH_BYTES, BATCH_SIZE, LINEAR_BYTES } from "../memory/batch-layout.ts";
-import { NO_FRAME } from "../memory/frame-layout.ts";
+import { NO_FRAME as NONE } from "../memory/frame-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
 import { ETH } from "../packet/link-headers.ts";
@@ -26,10 +28,20 @@ import { FlowCounts } from "./flow-counts.ts";
 import { orderHash } from "./order-hash.ts";
 
 // Module constants, because V8 folds them and loads an imported table anew each time.
+const NO_FRAME = NONE;
 const KEY_STRIDE = KEY_BYTES;
 const ETH_BYTES_MIN: number = ETH.headerBytes;
+const {
+  lookup_hit: LOOKUP_HIT,
+  lookup_miss: LOOKUP_MISS,
+  masks_probed: MASKS_PROBED,
+  copied: COPIED,
+} = COUNTER;
 /** A gathered packet starts at 2 mod 4 like a frame, so that the extractor's fast path takes it. */
 const GATHER_AT = 2;
+/** A list of one output action: its header word (length, type) and the list's length. */
+const OUTPUT_BYTES = 8;
+const OUTPUT_HEADER = OUTPUT_BYTES | (ACTION.output << 16);
 const GATHER_BYTES_MAX = LINEAR_BYTES - GATHER_AT;
 
 export interface EngineContext {
@@ -51,6 +63,7 @@ export class ReferenceEngine implements Engine {
   readonly #counters: ThreadCounters;
   readonly #now: Float64Array;
   readonly #misses: MissSink;
+  readonly #output: OutputSink;
   readonly #extractor: Extractor;
   readonly #table: TableReader;
   readonly #executor: Executor;
@@ -82,7 +95,8 @@ export class ReferenceEngine implements Engine {
     this.#extractor = new Extractor(arena, context.vlanLimit);
     this.#table = new TableReader(arena, threadIndex);
     this.#executor = new Executor(arena, pool, packets, sinks.output, batch + BATCH.linear);
-    this.#flowCounts = new FlowCounts(arena, this.#table);
+    this.#flowCounts = new FlowCounts(arena, batch, this.#table);
+    this.#output = sinks.output;
     this.#batch = batch;
     this.#keys = batch + BATCH.keys;
     this.#linear = batch + BATCH.linear;
@@ -104,8 +118,8 @@ export class ReferenceEngine implements Engine {
     const kept = this.#extract(count, portNo);
     if (kept === 0) return;
     const hits = this.#lookup(kept);
-    this.#counters.add(COUNTER.lookup_hit, hits);
-    if (hits < kept) this.#counters.add(COUNTER.lookup_miss, kept - hits);
+    this.#counters.add(LOOKUP_HIT, hits);
+    if (hits < kept) this.#counters.add(LOOKUP_MISS, kept - hits);
     if (hits === kept && this.#misses.orderedCount === 0) this.#actOnHits(kept);
     else this.#actInOrder(kept);
     this.#finish();
@@ -127,7 +141,7 @@ export class ReferenceEngine implements Engine {
       this.#u32[this.#flows + slot] = 0;
     }
     for (let slot = 0; slot < count; slot += 1) {
-      this.#carryOut(slot, this.#u32[this.#frames + slot]!, this.#u32[this.#actions + slot]!);
+      this.#carryOut(slot);
     }
     this.#finish();
   }
@@ -193,16 +207,19 @@ export class ReferenceEngine implements Engine {
   #lookup(count: number): number {
     const hits = this.#table.lookupBatch(this.#batch, count);
     const probes = this.#table.probes;
-    this.#counters.add(COUNTER.masks_probed, probes - this.#probesSeen);
+    this.#counters.add(MASKS_PROBED, probes - this.#probesSeen);
     this.#probesSeen = probes;
     return hits;
   }
 
   /** The usual case: every packet hit a flow and none has to wait behind a miss. */
   #actOnHits(count: number): void {
+    const u32 = this.#u32;
+    for (let slot = 0; slot < count; slot += 1) this.#countHit(slot);
     for (let slot = 0; slot < count; slot += 1) {
-      this.#hit(slot, this.#u32[this.#frames + slot]!, this.#u32[this.#flows + slot]!);
+      u32[this.#actions + slot] = this.#table.actionList(u32[this.#flows + slot]!);
     }
+    for (let slot = 0; slot < count; slot += 1) this.#carryOut(slot);
   }
 
   /** Misses go up, and what hit behind a miss of its own conversation goes up behind it. */
@@ -220,7 +237,7 @@ export class ReferenceEngine implements Engine {
         u32[this.#frames + slot] = NO_FRAME;
         misses.follow(slot, frame);
       } else {
-        this.#hit(slot, frame, flowNo);
+        this.#hit(slot, flowNo);
       }
     }
   }
@@ -231,7 +248,7 @@ export class ReferenceEngine implements Engine {
       const frame = u32[this.#frames + slot]!;
       const flowNo = u32[this.#flows + slot]!;
       if (flowNo !== 0) {
-        this.#hit(slot, frame, flowNo);
+        this.#hit(slot, flowNo);
       } else {
         this.#setOrderHash(slot);
         u32[this.#frames + slot] = NO_FRAME;
@@ -246,25 +263,42 @@ export class ReferenceEngine implements Engine {
     return hash;
   }
 
-  #hit(slot: number, frame: number, flowNo: number): void {
-    const u32 = this.#u32;
-    this.#flowCounts.add(flowNo, u32[this.#packetBytes + slot]!, u32[this.#tcpFlags + slot]!);
-    const list = this.#table.actionList(flowNo);
-    u32[this.#actions + slot] = list;
-    this.#carryOut(slot, frame, list);
+  #hit(slot: number, flowNo: number): void {
+    this.#countHit(slot);
+    this.#u32[this.#actions + slot] = this.#table.actionList(flowNo);
+    this.#carryOut(slot);
   }
 
-  #carryOut(slot: number, frame: number, list: number): void {
+  #countHit(slot: number): void {
     const u32 = this.#u32;
+    this.#flowCounts.add(
+      u32[this.#flows + slot]!,
+      u32[this.#packetBytes + slot]!,
+      u32[this.#tcpFlags + slot]!,
+    );
+  }
+
+  /** Carries out the slot's action list on its packet. */
+  #carryOut(slot: number): void {
+    const u32 = this.#u32;
+    const frame = u32[this.#frames + slot]!;
+    const list = u32[this.#actions + slot]!;
+    const actions = this.#table.actionsOffset(list);
+    const actionsBytes = this.#table.actionsBytes(list);
     // From here on the executor's and the sinks': whoever takes over from a dead worker frees what stands here.
     u32[this.#frames + slot] = NO_FRAME;
+    if (actionsBytes === OUTPUT_BYTES && u32[actions >>> 2] === OUTPUT_HEADER) {
+      // The usual list needs no walk: one output.
+      this.#output.output(u32[(actions >>> 2) + 1]!, frame);
+      return;
+    }
     this.#executor.execute(
       frame,
       slot,
       u32[this.#l3Offsets + slot]!,
       u32[this.#l4Offsets + slot]!,
-      this.#table.actionsOffset(list),
-      this.#table.actionsBytes(list),
+      actions,
+      actionsBytes,
     );
   }
 
@@ -273,7 +307,7 @@ export class ReferenceEngine implements Engine {
     const { copies, copiesLost } = this.#executor;
     if (copies + copiesLost === 0) return;
     // A copy that could not be had is a copy made and dropped: the books then show what is missing.
-    this.#counters.add(COUNTER.copied, copies + copiesLost);
+    this.#counters.add(COPIED, copies + copiesLost);
     if (copiesLost > 0) this.#counters.drop(DROP.no_frame, copiesLost);
     this.#executor.copies = 0;
     this.#executor.copiesLost = 0;

@@ -34,10 +34,14 @@ export const BATCH = {
   linear: 2560 + 65 * 640,
   /** Misses in flight for each order hash, ORDER_SLOTS 16-bit counts: they outlive a worker (pmd/upcall-sender.ts). */
   inFlight: 2560 + 65 * 640 + 10240,
+  /** BATCH_SIZE entries of FLOW_COUNT_BYTES: what the burst adds to flows' statistics (datapath/flow-counts.ts). */
+  flowCounts: 2560 + 65 * 640 + 10240 + 8192,
 } as const;
 
 /** Order hashes that are told apart: a power of two. */
 export const ORDER_SLOTS = 4096;
+/** Flow number, packets, bytes, TCP flags: a word each, as intrinsics.countFlows reads them. */
+export const FLOW_COUNT_BYTES = 16;
 /** A gathered packet: 9,022 bytes and what actions push before it, rounded up. */
 export const LINEAR_BYTES = 10240;
 export const BATCH_BYTES = 65536;

@@ -15,11 +15,24 @@ import {
   FRAME_STACK_CAPACITY,
   META16,
   META32,
-  NO_FRAME,
+  NO_FRAME as NONE,
 } from "./frame-layout.ts";
 import { FrameLedger, ownerWord } from "./frame-ledger.ts";
 import { THREAD_BLOCK_BYTES } from "./region-plan.ts";
 import { GLOBAL, THREAD } from "./thread-block.ts";
+
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const NO_FRAME = NONE;
+const HEADROOM_BYTES = FRAME_HEADROOM_BYTES;
+const CAPACITY = FRAME_STACK_CAPACITY;
+const META16_STRIDE = FRAME_META_BYTES / 2;
+const META32_STRIDE = FRAME_META_BYTES / 4;
+const DATA_OFFSET = META16.dataOffset;
+const DATA_BYTES = META16.dataBytes;
+const NEXT_FRAME = META32.nextFrame;
+const PACKET_BYTES = META32.packetBytes;
+/** Word of segmentCount and flags: 1 says one segment, no flags. */
+const SEGMENTS_AND_FLAGS = META16.segmentCount / 2;
 
 export class FramePool {
   readonly #arena: Arena;
@@ -38,7 +51,7 @@ export class FramePool {
   constructor(arena: Arena, threadIndex: number, debug = false) {
     this.#arena = arena;
     this.#u32 = arena.u32;
-    this.#stack = (arena.region("frameStacks").offset >>> 2) + threadIndex * FRAME_STACK_CAPACITY;
+    this.#stack = (arena.region("frameStacks").offset >>> 2) + threadIndex * CAPACITY;
     this.#count =
       (arena.region("threads").offset + threadIndex * THREAD_BLOCK_BYTES + THREAD.frameStackCount) >>> 2;
     this.#meta32 = arena.region("frameMeta").offset >>> 2;
@@ -84,20 +97,19 @@ export class FramePool {
 
   /** Writes an empty packet's record into a frame that the caller holds. */
   reset(frame: number): void {
-    const m16 = this.#meta16 + frame * (FRAME_META_BYTES / 2);
-    const m32 = this.#meta32 + frame * (FRAME_META_BYTES / 4);
-    this.#arena.u16[m16 + META16.dataOffset] = FRAME_HEADROOM_BYTES;
-    this.#arena.u16[m16 + META16.dataBytes] = 0;
-    this.#u32[m32 + META32.nextFrame] = NO_FRAME;
-    this.#u32[m32 + META32.packetBytes] = 0;
-    // segmentCount 1 and no flags, in one word.
-    this.#u32[m32 + 3] = 1;
+    const m16 = this.#meta16 + frame * META16_STRIDE;
+    const m32 = this.#meta32 + frame * META32_STRIDE;
+    this.#arena.u16[m16 + DATA_OFFSET] = HEADROOM_BYTES;
+    this.#arena.u16[m16 + DATA_BYTES] = 0;
+    this.#u32[m32 + NEXT_FRAME] = NO_FRAME;
+    this.#u32[m32 + PACKET_BYTES] = 0;
+    this.#u32[m32 + SEGMENTS_AND_FLAGS] = 1;
   }
 
   /** Gives one frame back; its chain, if any, is not followed. */
   free(frame: number): void {
     let count = this.#u32[this.#count]!;
-    if (count === FRAME_STACK_CAPACITY) count = this.#spill();
+    if (count === CAPACITY) count = this.#spill();
     if (this.#ledger !== null) this.#ledger.move(frame, this.#ownHand, this.#ownStack);
     this.#u32[this.#stack + count] = frame;
     this.#u32[this.#count] = count + 1;
@@ -106,7 +118,7 @@ export class FramePool {
   /** Gives a packet back, every frame of it. */
   freePacket(frame: number): void {
     while (frame !== NO_FRAME) {
-      const next = this.#u32[this.#meta32 + frame * (FRAME_META_BYTES / 4) + META32.nextFrame]!;
+      const next = this.#u32[this.#meta32 + frame * META32_STRIDE + NEXT_FRAME]!;
       this.free(frame);
       frame = next;
     }
@@ -118,7 +130,7 @@ export class FramePool {
     let frame = intrinsics.stackPop(this.#reserveHead, this.#links, FRAME_META_BYTES) >>> 0;
     let count = 0;
     while (frame !== NO_FRAME) {
-      const next = this.#u32[this.#meta32 + frame * (FRAME_META_BYTES / 4) + META32.nextFrame]!;
+      const next = this.#u32[this.#meta32 + frame * META32_STRIDE + NEXT_FRAME]!;
       if (this.#ledger !== null) this.#ledger.move(frame, ownerWord("reserve", 0), this.#ownStack);
       this.#u32[this.#stack + count] = frame;
       count += 1;
@@ -131,9 +143,9 @@ export class FramePool {
   /** Moves the coldest bundle of a full stack to the reserve. Returns the frames left on the stack. */
   #spill(): number {
     this.#pushBundle(0, BUNDLE_FRAMES);
-    this.#u32.copyWithin(this.#stack, this.#stack + BUNDLE_FRAMES, this.#stack + FRAME_STACK_CAPACITY);
-    this.#u32[this.#count] = FRAME_STACK_CAPACITY - BUNDLE_FRAMES;
-    return FRAME_STACK_CAPACITY - BUNDLE_FRAMES;
+    this.#u32.copyWithin(this.#stack, this.#stack + BUNDLE_FRAMES, this.#stack + CAPACITY);
+    this.#u32[this.#count] = CAPACITY - BUNDLE_FRAMES;
+    return CAPACITY - BUNDLE_FRAMES;
   }
 
   /** Links stack entries [from, from + count) into a bundle and pushes it on the reserve. */
@@ -142,7 +154,7 @@ export class FramePool {
     for (let index = from; index < from + count; index += 1) {
       const frame = this.#u32[this.#stack + index]!;
       const next = index + 1 < from + count ? this.#u32[this.#stack + index + 1]! : NO_FRAME;
-      this.#u32[this.#meta32 + frame * (FRAME_META_BYTES / 4) + META32.nextFrame] = next;
+      this.#u32[this.#meta32 + frame * META32_STRIDE + NEXT_FRAME] = next;
       if (this.#ledger !== null) this.#ledger.move(frame, this.#ownStack, ownerWord("reserve", 0));
     }
     this.#arena.intrinsics.stackPush(this.#reserveHead, this.#links, FRAME_META_BYTES, first);

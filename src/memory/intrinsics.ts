@@ -12,6 +12,8 @@ export interface Intrinsics {
   count(address: number, delta: number): void;
   /** Adds one flow's share of a burst to its statistics of this thread (layout: table/flow-stats.ts). */
   countFlow(address: number, packets: number, bytes: number, nowMillis: number, tcpFlags: number): void;
+  /** As countFlow for `count` flows: entries of four words (flow number, packets, bytes, TCP flags) at `entries`. */
+  countFlows(entries: number, count: number, stats: number, nowMillis: number): void;
   /** Copies between ranges that do not overlap; 2 to 512 bytes are fastest. */
   copy(target: number, source: number, bytes: number): void;
   /** Copies between ranges that may overlap. */
@@ -29,5 +31,6 @@ let compiled: WebAssembly.Module | undefined;
 export function instantiateIntrinsics(memory: WebAssembly.Memory): Intrinsics {
   compiled ??= new WebAssembly.Module(Buffer.from(INTRINSICS_BASE64, "base64"));
   const instance = new WebAssembly.Instance(compiled, { env: { memory } });
-  return instance.exports as unknown as Intrinsics;
+  // A module's exports are a dictionary to V8, looked up at every call; a plain object's properties are not.
+  return { ...(instance.exports as unknown as Intrinsics) };
 }

@@ -1,11 +1,24 @@
 // Packets over frames: the few things that every room does with a packet, by the index of its first frame.
 // One instance a thread. Per packet: loads and stores of the frame's record; copies through the intrinsics.
 import type { Arena } from "./arena.ts";
-import { FRAME_META_BYTES, META16, META32, NO_FRAME } from "./frame-layout.ts";
+import { FRAME_META_BYTES, META16, META32, NO_FRAME as NONE } from "./frame-layout.ts";
 import type { FramePool } from "./frame-pool.ts";
 
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const NO_FRAME = NONE;
 const META16_STRIDE = FRAME_META_BYTES / 2;
 const META32_STRIDE = FRAME_META_BYTES / 4;
+const DATA_OFFSET = META16.dataOffset;
+const DATA_BYTES = META16.dataBytes;
+const SEGMENT_COUNT = META16.segmentCount;
+const FLAGS = META16.flags;
+const CSUM_START = META16.csumStart;
+const CSUM_OFFSET = META16.csumOffset;
+const NEXT_FRAME = META32.nextFrame;
+const PACKET_BYTES = META32.packetBytes;
+const PORT_NO = META32.portNo;
+/** Word of segmentCount and flags: 1 says one segment, no flags. */
+const SEGMENTS_AND_FLAGS = META16.segmentCount / 2;
 
 export class Packets {
   readonly #arena: Arena;
@@ -41,81 +54,81 @@ export class Packets {
   }
 
   dataOffset(frame: number): number {
-    return this.#u16[this.#meta16 + frame * META16_STRIDE + META16.dataOffset]!;
+    return this.#u16[this.#meta16 + frame * META16_STRIDE + DATA_OFFSET]!;
   }
 
   /** Bytes of data in this one frame. */
   dataBytes(frame: number): number {
-    return this.#u16[this.#meta16 + frame * META16_STRIDE + META16.dataBytes]!;
+    return this.#u16[this.#meta16 + frame * META16_STRIDE + DATA_BYTES]!;
   }
 
   /** Bytes of the whole packet. */
   packetBytes(frame: number): number {
-    return this.#u32[this.#meta32 + frame * META32_STRIDE + META32.packetBytes]!;
+    return this.#u32[this.#meta32 + frame * META32_STRIDE + PACKET_BYTES]!;
   }
 
   segmentCount(frame: number): number {
-    return this.#u16[this.#meta16 + frame * META16_STRIDE + META16.segmentCount]!;
+    return this.#u16[this.#meta16 + frame * META16_STRIDE + SEGMENT_COUNT]!;
   }
 
   nextFrame(frame: number): number {
-    return this.#u32[this.#meta32 + frame * META32_STRIDE + META32.nextFrame]!;
+    return this.#u32[this.#meta32 + frame * META32_STRIDE + NEXT_FRAME]!;
   }
 
   flags(frame: number): number {
-    return this.#u16[this.#meta16 + frame * META16_STRIDE + META16.flags]!;
+    return this.#u16[this.#meta16 + frame * META16_STRIDE + FLAGS]!;
   }
 
   setFlags(frame: number, flags: number): void {
-    this.#u16[this.#meta16 + frame * META16_STRIDE + META16.flags] = flags;
+    this.#u16[this.#meta16 + frame * META16_STRIDE + FLAGS] = flags;
   }
 
   csumStart(frame: number): number {
-    return this.#u16[this.#meta16 + frame * META16_STRIDE + META16.csumStart]!;
+    return this.#u16[this.#meta16 + frame * META16_STRIDE + CSUM_START]!;
   }
 
   csumOffset(frame: number): number {
-    return this.#u16[this.#meta16 + frame * META16_STRIDE + META16.csumOffset]!;
+    return this.#u16[this.#meta16 + frame * META16_STRIDE + CSUM_OFFSET]!;
   }
 
   setCsum(frame: number, start: number, offset: number): void {
-    this.#u16[this.#meta16 + frame * META16_STRIDE + META16.csumStart] = start;
-    this.#u16[this.#meta16 + frame * META16_STRIDE + META16.csumOffset] = offset;
+    this.#u16[this.#meta16 + frame * META16_STRIDE + CSUM_START] = start;
+    this.#u16[this.#meta16 + frame * META16_STRIDE + CSUM_OFFSET] = offset;
   }
 
   portNo(frame: number): number {
-    return this.#u32[this.#meta32 + frame * META32_STRIDE + META32.portNo]!;
+    return this.#u32[this.#meta32 + frame * META32_STRIDE + PORT_NO]!;
   }
 
   setPortNo(frame: number, portNo: number): void {
-    this.#u32[this.#meta32 + frame * META32_STRIDE + META32.portNo] = portNo;
+    this.#u32[this.#meta32 + frame * META32_STRIDE + PORT_NO] = portNo;
   }
 
   /** Describes a packet of one frame. */
   setSingle(frame: number, dataOffset: number, bytes: number): void {
     const m16 = this.#meta16 + frame * META16_STRIDE;
     const m32 = this.#meta32 + frame * META32_STRIDE;
-    this.#u16[m16 + META16.dataOffset] = dataOffset;
-    this.#u16[m16 + META16.dataBytes] = bytes;
-    this.#u32[m32 + META32.nextFrame] = NO_FRAME;
-    this.#u32[m32 + META32.packetBytes] = bytes;
-    this.#u32[m32 + 3] = 1;
+    this.#u16[m16 + DATA_OFFSET] = dataOffset;
+    this.#u16[m16 + DATA_BYTES] = bytes;
+    this.#u32[m32 + NEXT_FRAME] = NO_FRAME;
+    this.#u32[m32 + PACKET_BYTES] = bytes;
+    this.#u32[m32 + SEGMENTS_AND_FLAGS] = 1;
   }
 
   /** Where this one frame's data stands; the packet's totals are the caller's to keep (setTotals). */
   setData(frame: number, dataOffset: number, dataBytes: number): void {
-    this.#u16[this.#meta16 + frame * META16_STRIDE + META16.dataOffset] = dataOffset;
-    this.#u16[this.#meta16 + frame * META16_STRIDE + META16.dataBytes] = dataBytes;
+    this.#u16[this.#meta16 + frame * META16_STRIDE + DATA_OFFSET] = dataOffset;
+    this.#u16[this.#meta16 + frame * META16_STRIDE + DATA_BYTES] = dataBytes;
   }
 
   setNext(frame: number, next: number): void {
-    this.#u32[this.#meta32 + frame * META32_STRIDE + META32.nextFrame] = next;
+    this.#u32[this.#meta32 + frame * META32_STRIDE + NEXT_FRAME] = next;
   }
 
   /** Totals of a packet, kept in its first frame. */
   setTotals(frame: number, packetBytes: number, segmentCount: number): void {
-    this.#u32[this.#meta32 + frame * META32_STRIDE + META32.packetBytes] = packetBytes;
-    this.#u16[this.#meta16 + frame * META16_STRIDE + META16.segmentCount] = segmentCount;
+    this.#u32[this.#meta32 + frame * META32_STRIDE + PACKET_BYTES] = packetBytes;
+    this.#u16[this.#meta16 + frame * META16_STRIDE + SEGMENT_COUNT] = segmentCount;
   }
 
   /**

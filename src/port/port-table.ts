@@ -17,21 +17,32 @@ export const PORT_BLOCK = {
 export const PORT_UP = 1;
 export const PORT_TAKES_PARTIAL_CHECKSUMS = 2;
 
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const BLOCK_WORDS = PORT_BLOCK_BYTES / 4;
+const FLAGS_WORD = PORT_BLOCK.flags / 4;
+const PACKET_BYTES_MAX_WORD = PORT_BLOCK.packetBytesMax / 4;
+
 /** A worker's view: plain loads of words that control stores whole. */
 export class PortTable {
   readonly #arena: Arena;
+  readonly #u16: Uint16Array;
+  readonly #u32: Uint32Array;
   readonly #numbers: number;
   readonly #blocks: number;
+  readonly #blockWords: number;
 
   constructor(arena: Arena) {
     this.#arena = arena;
     this.#numbers = arena.region("portNumbers").offset >>> 1;
     this.#blocks = arena.region("ports").offset;
+    this.#blockWords = this.#blocks >>> 2;
+    this.#u16 = arena.u16;
+    this.#u32 = arena.u32;
   }
 
   /** The slot of a port number, -1 when there is no such port. */
   slot(portNo: number): number {
-    return portNo > 0xffff ? -1 : this.#arena.u16[this.#numbers + portNo]! - 1;
+    return portNo > 0xffff ? -1 : this.#u16[this.#numbers + portNo]! - 1;
   }
 
   portNo(slot: number): number {
@@ -39,11 +50,11 @@ export class PortTable {
   }
 
   flags(slot: number): number {
-    return this.#arena.u32[(this.#blocks + slot * PORT_BLOCK_BYTES + PORT_BLOCK.flags) >>> 2]!;
+    return this.#u32[this.#blockWords + slot * BLOCK_WORDS + FLAGS_WORD]!;
   }
 
   packetBytesMax(slot: number): number {
-    return this.#arena.u32[(this.#blocks + slot * PORT_BLOCK_BYTES + PORT_BLOCK.packetBytesMax) >>> 2]!;
+    return this.#u32[this.#blockWords + slot * BLOCK_WORDS + PACKET_BYTES_MAX_WORD]!;
   }
 
   /** Control only: fills a slot and publishes its number. */
