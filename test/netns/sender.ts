@@ -7,6 +7,11 @@ const SLOT_BYTES = 2048;
 const BURST = 32;
 const PAUSE_MILLIS = 2;
 
+/** The interface that frames were sent through is down or no longer there. */
+export class InterfaceGoneError extends Error {}
+
+const GONE: ReadonlySet<number> = new Set([ERRNO.ENETDOWN, ERRNO.ENXIO]);
+
 export class FrameSender {
   readonly #fd: number;
   readonly #arena = new Uint8Array(BURST * SLOT_BYTES + BURST * 8);
@@ -43,6 +48,7 @@ export class FrameSender {
     for (let sent = 0; sent < count; ) {
       const result = native().packetSend(this.#fd, this.#arena, BURST * SLOT_BYTES + sent * 8, count - sent);
       if (result > 0) sent += result;
+      else if (GONE.has(-result)) throw new InterfaceGoneError(`packetSend: errno ${-result}`);
       else if (-result !== ERRNO.EAGAIN && -result !== ERRNO.ENOBUFS)
         throw new Error(`packetSend: errno ${-result}`);
       await sleep(PAUSE_MILLIS);
