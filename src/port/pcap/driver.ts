@@ -39,26 +39,27 @@ export const pcapDriver: PortDriver = {
     if ((spec.rxqCount ?? 1) !== 1)
       throw new Error(`port ${spec.name}: a pcap port has one queue; lower rx-queues to 1`);
     const options = parsed.output;
-    const rxFd = options.rx === undefined ? -1 : openCaptureFile(spec.name, options.rx);
+    let rxFd = -1;
     try {
+      if (options.rx !== undefined) rxFd = openCaptureFile(options.rx);
       const txFd = options.tx === undefined ? -1 : openSync(options.tx, "w");
       return new PcapPort(spec, portNo, slot, options, rxFd, txFd);
     } catch (error) {
       if (rxFd >= 0) closeSync(rxFd);
-      throw error;
+      throw new Error(`port ${spec.name}: ${(error as Error).message}`, { cause: error });
     }
   },
 };
 
 /** Opens a capture and reads it through. @throws CaptureError or the system's error; the descriptor is closed */
-function openCaptureFile(port: string, path: string): number {
+function openCaptureFile(path: string): number {
   const fd = openSync(path, "r");
   try {
     checkCapture(path, fd);
     return fd;
   } catch (error) {
     closeSync(fd);
-    throw new Error(`port ${port}: ${(error as Error).message}`, { cause: error });
+    throw error;
   }
 }
 
