@@ -22,6 +22,7 @@ import { Heap } from "./heap.ts";
 import { FLOW, FLOW_STATE, flowWord, ROOT, STATS, threadStatsOffset } from "./layout.ts";
 import { Limbo } from "./limbo.ts";
 import { type Subtable, Subtables } from "./subtables.ts";
+import { limitMessage, type TableLimit } from "./table-limit.ts";
 import { TableReader } from "./table-reader.ts";
 import { UfidIndex } from "./ufid-index.ts";
 
@@ -47,9 +48,6 @@ export interface FlowPut {
   readonly operator: boolean;
   readonly nowMillis: number;
 }
-
-/** What ran out: which number of the configuration to raise. */
-export type TableLimit = "flows" | "masks" | "buckets" | "keys" | "actions";
 
 export type PutResult =
   | { readonly error: null; readonly flowNo: number; readonly created: boolean }
@@ -269,18 +267,17 @@ export class TableWriter {
   }
 
   #noSpace(limit: TableLimit): PutResult {
-    const { flowCountMax, maskCountMax } = this.#arena.plan.sizes;
-    const messages: Readonly<Record<TableLimit, string>> = {
-      flows:
-        `the table is full: ${this.flowCount} of ${flowCountMax} flows` +
-        (this.#store.deadCount > 0 ? `, ${this.#store.deadCount} removed ones wait for readers` : "") +
-        "; raise memory.flows",
-      masks: `the table has ${this.#subtables.listed.length} of ${maskCountMax} masks; raise memory.masks`,
-      buckets: `no room for a larger bucket array at ${this.flowCount} flows; raise memory.flows`,
-      keys: `no room for long keys at ${this.flowCount} flows; raise memory.flows`,
-      actions: `no room for ${this.#actions.listCount} different action lists; raise memory.flows`,
-    };
-    return { error: "ENOSPC", limit, message: `flow put: ${messages[limit]}` };
+    const { flowCount } = this;
+    const { deadCount } = this.#store;
+    const maskCount = this.#subtables.listed.length;
+    const { listCount } = this.#actions;
+    const message = limitMessage(limit, this.#arena.plan.sizes, {
+      flowCount,
+      deadCount,
+      maskCount,
+      listCount,
+    });
+    return { error: "ENOSPC", limit, message };
   }
 
   /** Statistics from zero, without a store into words that workers write: the counts so far are kept and taken off. */
