@@ -79,7 +79,7 @@ t.test("a flow's text makes a packet that has this key", async (t) => {
 t.test("a flow's text makes the packet that OVS makes of it", { skip: oracleSkipReason() }, async (t) => {
   const oracle = await Oracle.start();
   t.teardown(() => oracle.stop());
-  const rig = await CommandRig.create(new MacTable(16, 1000));
+  const rig = await CommandRig.create(new MacTable(16, 1000, () => undefined));
   t.teardown(() => rig.plane.close());
   const out = rig.plane.ports.byNumber(2)!;
   if (!isDummyPort(out)) throw new Error("p2 is no dummy port");
@@ -109,7 +109,7 @@ t.test("a flow's text makes the packet that OVS makes of it", { skip: oracleSkip
 });
 
 t.test("what netdev-dummy/receive refuses", async (t) => {
-  const rig = await CommandRig.create(new MacTable(16, 1000));
+  const rig = await CommandRig.create(new MacTable(16, 1000, () => undefined));
   t.teardown(() => rig.plane.close());
   const frame = "00".repeat(60);
   const refusals: readonly (readonly [args: string[], text: RegExp])[] = [
@@ -133,7 +133,7 @@ t.test("what netdev-dummy/receive refuses", async (t) => {
 });
 
 t.test("hex is received as it stands", async (t) => {
-  const rig = await CommandRig.create(new MacTable(16, 1000));
+  const rig = await CommandRig.create(new MacTable(16, 1000, () => undefined));
   t.teardown(() => rig.plane.close());
   const frame = `020000000002${"020000000001"}88b5${"ab".repeat(46)}`;
   await rig.call("dpctl/add-flow", "in_port(1),eth(),eth_type(0x88b5)", "2");
@@ -145,12 +145,12 @@ t.test("hex is received as it stands", async (t) => {
 });
 
 t.test("fdb/show, fdb/stats-show, fdb/flush", async (t) => {
-  const macs = new MacTable(16, 300_000);
+  const macs = new MacTable(16, 300_000, () => undefined);
   const rig = await CommandRig.create(macs);
   t.teardown(() => rig.plane.close());
   const nowMillis = rig.plane.clock.millis();
-  macs.learn(0, 0x020000000001, 1, nowMillis, () => undefined);
-  macs.learn(20, 0x0200000000ff, 12, nowMillis, () => undefined);
+  macs.learn(0, 0x020000000001, 1, nowMillis);
+  macs.learn(20, 0x0200000000ff, 12, nowMillis);
   rig.plane.clock.advance(29_500);
   const heading = " port  VLAN  MAC                Age\n";
   const { text } = await rig.call("fdb/show", "ovs-dummy");

@@ -79,7 +79,7 @@ function comparable(text: string): string[] {
 t.test("each command answers as OVS does", { skip: oracleSkipReason() }, async (t) => {
   const oracle = await Oracle.start();
   t.teardown(() => oracle.stop());
-  const rig = await CommandRig.create(new MacTable(16, 1000));
+  const rig = await CommandRig.create(new MacTable(16, 1000, () => undefined));
   t.teardown(() => rig.plane.close());
   for (const [name, ...args] of SCRIPT) {
     const [ours, theirs] = [await rig.call(name!, ...args), await oracle.appctl(name!, ...args)];
@@ -96,7 +96,7 @@ function leading(ours: string, theirs: string): string {
 }
 
 t.test("ports may be named, where OVS wants numbers", async (t) => {
-  const rig = await CommandRig.create(new MacTable(16, 1000));
+  const rig = await CommandRig.create(new MacTable(16, 1000, () => undefined));
   t.teardown(() => rig.plane.close());
   t.equal((await rig.call("dpctl/add-flow", "in_port(p2),eth(),eth_type(0x0806)", "p3")).code, 0);
   t.match((await rig.call("dpctl/dump-flows")).text, /in_port\(2\).*actions:3\n/);
@@ -104,7 +104,7 @@ t.test("ports may be named, where OVS wants numbers", async (t) => {
 });
 
 t.test("the flow in the way is named", async (t) => {
-  const rig = await CommandRig.create(new MacTable(16, 1000));
+  const rig = await CommandRig.create(new MacTable(16, 1000, () => undefined));
   t.teardown(() => rig.plane.close());
   await rig.call("dpctl/add-flow", `${UFID},${ARP}`, "3");
   const { text, code } = await rig.call("dpctl/add-flow", ARP, "4");
@@ -113,7 +113,7 @@ t.test("the flow in the way is named", async (t) => {
 });
 
 t.test("a full table says which number to raise, and stays as it was", async (t) => {
-  const rig = await CommandRig.create(new MacTable(16, 1000), { flowCountMax: 4 });
+  const rig = await CommandRig.create(new MacTable(16, 1000, () => undefined), { flowCountMax: 4 });
   t.teardown(() => rig.plane.close());
   let refused = "";
   for (let port = 1; refused === "" && port < 100; port += 1) {
@@ -126,7 +126,7 @@ t.test("a full table says which number to raise, and stays as it was", async (t)
 });
 
 t.test("actions that a flow may not have are refused with the rule", async (t) => {
-  const rig = await CommandRig.create(new MacTable(16, 1000));
+  const rig = await CommandRig.create(new MacTable(16, 1000, () => undefined));
   t.teardown(() => rig.plane.close());
   const { text, code } = await rig.call("dpctl/add-flow", ARP, "set(ipv4(ttl=1)),2");
   t.equal(code, 2);
@@ -164,7 +164,7 @@ t.test("what dump-flows prints is a flow file that makes the same table", async 
   const folder = mkdtempSync(join(tmpdir(), "millrace-flows-"));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "flows");
-  const rig = await CommandRig.create(new MacTable(16, 1000));
+  const rig = await CommandRig.create(new MacTable(16, 1000, () => undefined));
   t.teardown(() => rig.plane.close());
   await fc.assert(
     fc.asyncProperty(fc.array(flowLine, { maxLength: 12 }), fc.boolean(), async (lines, verbose) => {
@@ -190,7 +190,7 @@ t.test("flow files", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "millrace-flows-"));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "flows");
-  const rig = await CommandRig.create(new MacTable(16, 1000));
+  const rig = await CommandRig.create(new MacTable(16, 1000, () => undefined));
   t.teardown(() => rig.plane.close());
 
   await t.test("words, comments and blank lines", async (t) => {

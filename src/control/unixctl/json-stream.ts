@@ -38,13 +38,14 @@ export class JsonStream {
       else if (character === '"') this.#inString = false;
       return false;
     }
+    if (this.#depth === 0 && !/[\s{[]/.test(character)) {
+      throw new SyntaxError(`unexpected "${character}" between JSON texts`);
+    }
     if (character === '"') this.#inString = true;
     else if (character === "{" || character === "[") this.#depth += 1;
     else if (character === "}" || character === "]") {
       this.#depth -= 1;
       return this.#depth === 0;
-    } else if (this.#depth === 0 && !/\s/.test(character)) {
-      throw new SyntaxError(`unexpected "${character}" between JSON texts`);
     }
     return false;
   }
