@@ -129,11 +129,21 @@ export class SwitchRig {
   }
 
   call(method: string, ...params: string[]): Promise<string> {
-    return callUnixctl(this.socket, method, params) as Promise<string>;
+    return this.#ask(method, params, "text") as Promise<string>;
   }
 
   callJson<T>(method: string, ...params: string[]): Promise<T> {
-    return callUnixctl(this.socket, method, params, "json") as Promise<T>;
+    return this.#ask(method, params, "json") as Promise<T>;
+  }
+
+  /** @throws Error with what the daemon wrote, since a call that fails often means that the daemon has ended */
+  async #ask(method: string, params: string[], format: "text" | "json"): Promise<unknown> {
+    try {
+      return await callUnixctl(this.socket, method, params, format);
+    } catch (cause) {
+      const end = this.#daemon?.exitCode ?? this.#daemon?.signalCode ?? "still running";
+      throw new Error(`${method}: ${cause}; the switch (${end}) said: ${this.#errors}`, { cause });
+    }
   }
 
   show(): Promise<DatapathShow> {
