@@ -1,5 +1,7 @@
 // Flow files: lines `[add|modify|delete] FLOW ACTIONS`, and the lines that dump-flows prints. Blank lines, comments
 // (#) and the headings of a dump are passed over. A file is read whole before anything of it is applied.
+import { newKey } from "../flow/key.ts";
+import { parseUfid } from "../flow/ufid.ts";
 import {
   type FlowEntry,
   FlowTextError,
@@ -30,6 +32,7 @@ export class FlowFileError extends Error {
 }
 
 const NO_ACTIONS = new Uint8Array(0);
+const NO_KEY = { key: newKey(), mask: newKey() };
 
 /** @throws FlowFileError at the first bad line */
 export function parseFlowFile(
@@ -67,11 +70,10 @@ function parseLine(
   const { flow, actions } = splitParts(content, prefix[0].length);
   try {
     if (operation === "delete") {
-      return {
-        operation,
-        line,
-        entry: { ...parseFlowKey(flow.text, ports, vlanLimit), actions: NO_ACTIONS },
-      };
+      const ufid = parseUfid(flow.text.trim());
+      // A ufid alone names the flow; there is no key to read then.
+      const named = ufid === undefined ? parseFlowKey(flow.text, ports, vlanLimit) : { ...NO_KEY, ufid };
+      return { operation, line, entry: { ...named, actions: NO_ACTIONS } };
     }
     if (actions === undefined) {
       throw new FlowFileError(file, line, content.length + 1, "expected a blank and actions behind the flow");

@@ -209,6 +209,13 @@ t.test("flow files", async (t) => {
     t.same(await rig.json("dpctl/dump-flows"), []);
   });
 
+  await t.test("a ufid alone names a flow to delete", async (t) => {
+    t.equal((await rig.call("dpctl/add-flow", `${UFID},${ARP}`, "3")).code, 0);
+    writeFileSync(file, `delete ${UFID}\n`);
+    t.same(await rig.json("dpctl/add-flows", file), { applied: 1 });
+    t.same(await rig.json("dpctl/dump-flows"), []);
+  });
+
   await t.test("nothing of a file with a bad line is applied", async (t) => {
     writeFileSync(file, `${ARP} 2\nin_port(2),bogus() 2\n`);
     const { text, code } = await rig.call("dpctl/add-flows", file);
