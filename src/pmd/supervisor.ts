@@ -6,8 +6,7 @@
 // that and from who is alive is computed by assignment.ts and carried out in two phases, each followed by a grace
 // period: first everything is let go of, then everything is taken, so that no queue ever has two owners.
 import { EventEmitter } from "node:events";
-import { fileURLToPath } from "node:url";
-import { Piscina } from "piscina";
+import type { Piscina } from "piscina";
 import { readThreadTotals, ThreadCounters, type ThreadTotals } from "../datapath/counters.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { EpochWriter } from "../memory/epoch.ts";
@@ -17,9 +16,9 @@ import type { QueueAttachment } from "../port/port.ts";
 import { assign, type Change, difference, type Holding, NOTHING_HELD, type TxRoute } from "./assignment.ts";
 import type { Fault, PmdCommand } from "./commands.ts";
 import { Reclaimer } from "./reclaim.ts";
+import { createWorkerPool } from "./worker-pool.ts";
 import { type WorkerOptions, WorkerProcess, type WorkerState } from "./worker-process.ts";
 
-const WORKER_FILE = fileURLToPath(new URL("../../workers/pmd.js", import.meta.url));
 const CHECK_MILLIS = 250;
 /** Checks in a row without a heartbeat after which a worker counts as stuck: a second. */
 const STUCK_CHECKS = 4;
@@ -89,7 +88,7 @@ export class Supervisor extends EventEmitter<{ died: [WorkerDeath]; restarted: [
     this.count = workerCount;
     this.#arena = arena;
     this.#options = options;
-    this.#pool = workerCount === 0 ? null : createPool(workerCount);
+    this.#pool = workerCount === 0 ? null : createWorkerPool(workerCount);
     const counters = new ThreadCounters(arena, controlThread(arena.plan.sizes));
     this.#reclaimer = new Reclaimer(arena, options.pool, counters);
     this.#reclaimer.clearBatches();
@@ -339,18 +338,6 @@ export class Supervisor extends EventEmitter<{ died: [WorkerDeath]; restarted: [
     this.#options.epochs.setOffline(worker);
     return this.#reclaimer.reclaimWorker(worker);
   }
-}
-
-function createPool(workerCount: number): Piscina {
-  return new Piscina({
-    filename: WORKER_FILE,
-    minThreads: workerCount,
-    maxThreads: workerCount,
-    idleTimeout: Number.POSITIVE_INFINITY,
-    // A worker never waits for piscina while its task runs: the task is its life.
-    atomics: "disabled",
-    recordTiming: false,
-  });
 }
 
 const sleep = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis));
