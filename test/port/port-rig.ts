@@ -3,12 +3,19 @@ import { PORT_DRIVERS } from "../../src/control/drivers.ts";
 import { type CounterName, readTotals } from "../../src/datapath/counters.ts";
 import type { OpenPort, PortSpec } from "../../src/port/port.ts";
 import { QUEUE_FACTORIES } from "../../src/port/queue-factories.ts";
-import { Rig, type RigPort } from "./afxdp/rig.ts";
+import { FRAME_COUNT, Rig, type RigPort } from "./afxdp/rig.ts";
 
 export const hex = (frames: readonly Uint8Array[]): string[] =>
   frames.map((frame) => Buffer.from(frame).toString("hex"));
 
+/** Three af_packet queues of 4 MiB each. */
+const KERNEL_RING_BYTES = 16 << 20;
+
 export class PortRig extends Rig {
+  constructor() {
+    super(FRAME_COUNT, KERNEL_RING_BYTES);
+  }
+
   async openPort(spec: PortSpec, slot = 0): Promise<RigPort> {
     const port = await PORT_DRIVERS.get(spec.type)!.open(this.context, spec, slot + 1, slot);
     return this.queuesOf(port);

@@ -6,9 +6,10 @@ import { type Native, native, PACKET_FANOUT } from "../../native.ts";
 import { PORT_COUNTER } from "../counters.ts";
 import { KernelInterface } from "../kernel-interface.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, PortStatus, QueueAttachment } from "../port.ts";
-import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_RETIRE_MILLIS, TX_AREA_BYTES } from "./layout.ts";
+import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_RETIRE_MILLIS, RX_POSITION, TX_AREA_BYTES } from "./layout.ts";
 
 const RING_BYTES = BLOCK_BYTES * BLOCK_COUNT;
+const RX_AREA_BYTES = RING_BYTES + RX_POSITION.bytes;
 /** PACKET_FANOUT takes up to 256 members; more queues than CPUs of one machine serve nothing. */
 const RX_QUEUES_MAX = 16;
 
@@ -96,7 +97,7 @@ class AfPacketPort implements OpenPort {
     for (let queue = 0; queue < this.rxqCount; queue += 1) {
       const fd = this.#native.packetOpen(netns, true, true);
       this.#fds.push(fd);
-      const ring = pages.allocate(RING_BYTES);
+      const ring = pages.allocate(RX_AREA_BYTES);
       this.#rings.push(ring);
       this.#native.packetMapRing(fd, arena.u8, ring, BLOCK_BYTES, BLOCK_COUNT, BLOCK_RETIRE_MILLIS);
       this.#native.packetBind(fd, ifindex, name);
@@ -138,7 +139,7 @@ class AfPacketPort implements OpenPort {
     for (const ring of this.#rings) {
       // The kernel's pages leave the arena; whoever still reads there finds zeroes.
       this.#native.pagesMapAnonymous(arena.u8, ring, RING_BYTES);
-      pages.free(ring, RING_BYTES);
+      pages.free(ring, RX_AREA_BYTES);
     }
     for (const area of this.#txAreas) pages.free(area, TX_AREA_BYTES);
   }

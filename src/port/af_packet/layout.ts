@@ -37,3 +37,6 @@ export const TX_HEADER_STRIDE = 16;
 export const TX_PACKETS = 64;
 /** Arena pages of a transmit queue: segments, then headers. */
 export const TX_AREA_BYTES = TX_SEGMENTS * TX_SEGMENT_BYTES + TX_PACKETS * TX_HEADER_STRIDE;
+
+/** Behind the ring: where its reader stands, {block, packets taken of it}, for the worker that takes the queue over. */
+export const RX_POSITION = { block: 0, taken: 4, bytes: 8 } as const;

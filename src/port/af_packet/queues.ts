@@ -20,6 +20,7 @@ import {
   BLOCK_BYTES,
   BLOCK_COUNT,
   PACKET,
+  RX_POSITION,
   TP_STATUS_KERNEL,
   TP_STATUS_USER,
   TP_STATUS_VLAN_TPID_VALID,
@@ -54,6 +55,9 @@ class AfPacketRxQueue implements RxQueue {
   readonly #counters: ThreadCounters;
   readonly #ring: number;
   readonly #frameBytes: number;
+  /** Word indices of RX_POSITION. */
+  readonly #blockWord: number;
+  readonly #takenWord: number;
   #block = 0;
   /** Packets of the block that are not taken yet, and where the next one's header stands. */
   #left = 0;
@@ -70,6 +74,22 @@ class AfPacketRxQueue implements RxQueue {
     this.#counters = context.counters;
     this.#ring = fields["ring"] as number;
     this.#frameBytes = context.arena.plan.sizes.frameBytes;
+    const position = this.#ring + BLOCK_BYTES * BLOCK_COUNT;
+    this.#blockWord = (position + RX_POSITION.block) >>> 2;
+    this.#takenWord = (position + RX_POSITION.taken) >>> 2;
+    this.#resume();
+  }
+
+  /** Goes on where the queue's last owner stood: the kernel fills blocks in turn and does not start over. */
+  #resume(): void {
+    const { u32 } = this.#arena;
+    this.#block = u32[this.#blockWord]!;
+    const taken = u32[this.#takenWord]!;
+    if (taken === 0) return;
+    const block = this.#ring + this.#block * BLOCK_BYTES;
+    this.#left = u32[(block + BLOCK.packetCount) >>> 2]! - taken;
+    this.#header = block + u32[(block + BLOCK.firstPacket) >>> 2]!;
+    for (let index = 0; index < taken; index += 1) this.#header += u32[(this.#header + PACKET.next) >>> 2]!;
   }
 
   rxBurst(at: number, limit: number): number {
@@ -81,6 +101,7 @@ class AfPacketRxQueue implements RxQueue {
       const frame = this.#receive(header);
       if (frame === NO_FRAME) break;
       this.#left -= 1;
+      u32[this.#takenWord]! += 1;
       this.#header = header + u32[(header + PACKET.next) >>> 2]!;
       if (this.#left === 0) this.#closeBlock();
       if (frame === REFUSED) continue;
@@ -108,8 +129,11 @@ class AfPacketRxQueue implements RxQueue {
   }
 
   #closeBlock(): void {
+    const next = (this.#block + 1) % BLOCK_COUNT;
+    this.#arena.u32[this.#takenWord] = 0;
+    this.#arena.u32[this.#blockWord] = next;
     this.#arena.intrinsics.store(this.#ring + this.#block * BLOCK_BYTES + BLOCK.status, TP_STATUS_KERNEL);
-    this.#block = (this.#block + 1) % BLOCK_COUNT;
+    this.#block = next;
   }
 
   /** Copies the packet at a ring header into frames: NO_FRAME to try again later, REFUSED when it was dropped. */
@@ -236,6 +260,12 @@ class AfPacketTxQueue implements TxQueue {
 
   put(frame: number): void {
     const segments = this.#packets.segmentCount(frame) + 1;
+    if (segments > TX_SEGMENTS) {
+      this.#counters.drop(DROP.tx_error, 1);
+      this.#portCounters.add(PORT_COUNTER.tx_errors, 1);
+      this.#pool.freePacket(frame);
+      return;
+    }
     if (this.#count === TX_PACKETS || this.#segmentCount + segments > TX_SEGMENTS) this.flush();
     const header = this.#headers + this.#count * TX_HEADER_STRIDE;
     this.#writeHeader(header, frame);

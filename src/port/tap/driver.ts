@@ -2,7 +2,7 @@
 // TUN_F_CSUM alone: the host leaves TCP and UDP checksums to us, and no segment is longer than the MTU.
 import * as v from "valibot";
 import { type Native, native } from "../../native.ts";
-import { KernelInterface } from "../kernel-interface.ts";
+import { KernelInterface, OWN_NETNS } from "../kernel-interface.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, PortStatus, QueueAttachment } from "../port.ts";
 import { rxArea, segmentsPerPacket, TAP_BURST, TX_AREA } from "./layout.ts";
 
@@ -66,7 +66,7 @@ class TapPort implements OpenPort {
   /** @throws NativeError; close() releases what was opened until then */
   openQueues({ netns, mtu }: v.InferOutput<typeof optionSchema>): void {
     const { pages, arena } = this.#context;
-    const namespace = netns === undefined ? -1 : this.#native.netnsOpen(netns);
+    const namespace = netns === undefined ? OWN_NETNS : this.#native.netnsOpen(netns);
     for (let queue = 0; queue < this.rxqCount; queue += 1) {
       this.#fds.push(this.#native.tapOpen(namespace, this.spec.name, true));
       this.#rxAreas.push(pages.allocate(rxArea(arena.plan.sizes.frameBytes).bytes));

@@ -5,6 +5,9 @@ import { SEGMENTS_MAX, TAP_PACKET_BYTES } from "../../native.ts";
 /** Packets read or written by one call of the addon: a burst. */
 export const TAP_BURST = 32;
 
+/** Segments that the addon's vectors hold for one packet; the longest packet in full frames takes six. */
+export const PACKET_SEGMENTS_MAX = 64;
+
 /** Frames that the longest packet takes. */
 export const segmentsPerPacket = (frameBytes: number): number =>
   Math.ceil(PACKET_BYTES_MAX / (frameBytes - FRAME_HEADROOM_BYTES));

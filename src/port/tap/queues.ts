@@ -9,7 +9,12 @@
 import { COUNTER, type ThreadCounters } from "../../datapath/counters.ts";
 import { DROP } from "../../datapath/drop-reason.ts";
 import type { Arena } from "../../memory/arena.ts";
-import { FRAME_HEADROOM_BYTES, NO_FRAME, PACKET_CSUM_PARTIAL } from "../../memory/frame-layout.ts";
+import {
+  FRAME_HEADROOM_BYTES,
+  NO_FRAME,
+  PACKET_BYTES_MAX,
+  PACKET_CSUM_PARTIAL,
+} from "../../memory/frame-layout.ts";
 import type { FramePool } from "../../memory/frame-pool.ts";
 import type { Packets } from "../../memory/packets.ts";
 import {
@@ -22,7 +27,15 @@ import {
 } from "../../native.ts";
 import { PORT_COUNTER, type PortCounters } from "../counters.ts";
 import type { QueueAttachment, QueueContext, QueueFactory, RxQueue, TxQueue } from "../port.ts";
-import { HEADER, NEEDS_CSUM, rxArea, segmentsPerPacket, TAP_BURST, TX_AREA } from "./layout.ts";
+import {
+  HEADER,
+  NEEDS_CSUM,
+  PACKET_SEGMENTS_MAX,
+  rxArea,
+  segmentsPerPacket,
+  TAP_BURST,
+  TX_AREA,
+} from "./layout.ts";
 
 export const tapQueues: QueueFactory = {
   type: "tap",
@@ -112,12 +125,12 @@ class TapRxQueue implements RxQueue {
     return wanted;
   }
 
-  /** Makes a packet of what was read at place `index`; NO_FRAME when it was cut and is dropped. */
+  /** Makes a packet of what was read at place `index`; NO_FRAME when it is too long and is dropped. */
   #take(index: number): number {
     const { u32, u16, u8 } = this.#arena;
     const result = this.#results + index * TAP_PACKET_BYTES;
     const word = u32[result >>> 2]!;
-    if ((word & SEGMENT_CONTINUES) !== 0) {
+    if ((word & SEGMENT_CONTINUES) !== 0 || word > PACKET_BYTES_MAX) {
       this.#portCounters.add(PORT_COUNTER.rx_packets, 1);
       this.#portCounters.add(PORT_COUNTER.rx_dropped, 1);
       this.#counters.add(COUNTER.received, 1);
@@ -199,8 +212,14 @@ class TapTxQueue implements TxQueue {
 
   put(frame: number): void {
     const { u32 } = this.#arena;
-    if (this.#count === TAP_BURST || this.#segmentCount + this.#packets.segmentCount(frame) > SEGMENTS_MAX)
-      this.flush();
+    const segments = this.#packets.segmentCount(frame);
+    if (segments > PACKET_SEGMENTS_MAX) {
+      this.#counters.drop(DROP.tx_error, 1);
+      this.#portCounters.add(PORT_COUNTER.tx_errors, 1);
+      this.#pool.freePacket(frame);
+      return;
+    }
+    if (this.#count === TAP_BURST || this.#segmentCount + segments > SEGMENTS_MAX) this.flush();
     this.#writeHeader(this.#headers + this.#count * TAP_PACKET_BYTES, frame);
     for (let part = frame; part !== NO_FRAME; ) {
       const next = this.#packets.nextFrame(part);

@@ -37,7 +37,7 @@ export class Rig {
   readonly reappeared: number[] = [];
   #slots = 0;
 
-  constructor(frameCount = FRAME_COUNT) {
+  constructor(frameCount = FRAME_COUNT, kernelRingBytes = 8 << 20) {
     this.arena = Arena.create({
       ...DEFAULT_SIZES,
       frameCount,
@@ -45,7 +45,7 @@ export class Rig {
       maskCountMax: 16,
       portCountMax: 16,
       upcallRingBytes: 1 << 17,
-      kernelRingBytes: 8 << 20,
+      kernelRingBytes,
     });
     fillReserve(this.arena);
     const control = controlThread(this.arena.plan.sizes);
