@@ -1,7 +1,7 @@
-// A packet of a flow: the frame that extraction makes this key of, headers, lengths and checksums included. What a key
-// does not tell (payload, sequence numbers) is filled as OVS's netdev-dummy/receive fills it. Where OVS's frame would be
-// broken ours is whole: SCTP's checksum, UDP's length in a frame of given length, the fragment header of IPv6.
-// Control path.
+// A packet of a flow: the frame that extraction makes this key of, headers, lengths and checksums
+// included. What a key does not tell (payload, sequence numbers) is filled as OVS's netdev-dummy/receive
+// fills it. Where OVS's frame would be broken ours is whole: SCTP's checksum, UDP's length in a frame of
+// given length, the fragment header of IPv6. Control path.
 import { buildFrame, type Layer } from "../packet/builder.ts";
 import { arp, ethernet, ethernet8023, mpls, vlan } from "../packet/builder-link.ts";
 import { ipv4, ipv6, ipv6Fragment } from "../packet/builder-network.ts";

@@ -1,5 +1,5 @@
-// The commands of a daemon over a switch of one thread: the test is the table's writer, and what a command answers is
-// compared with the real Open vSwitch's answer to the same.
+// The commands of a daemon over a switch of one thread: the test is the table's writer, and what a
+// command answers is compared with the real Open vSwitch's answer to the same.
 import type { MacTable } from "../../src/bridge/learn/mac-table.ts";
 import { CommandError, CommandRegistry } from "../../src/control/command.ts";
 import { flowCommands } from "../../src/control/commands/dpctl-flows.ts";

@@ -1,4 +1,5 @@
-// CPU lists and millrace.yaml: what is right is read with its defaults; what is wrong is told with its place, all at once.
+// CPU lists and millrace.yaml: what is right is read with its defaults; what is wrong is told with its
+// place, all at once.
 import fc from "fast-check";
 import t, { type Test } from "tap";
 import { workerCpus } from "../../src/control/config/arena-sizes.ts";

@@ -1,5 +1,5 @@
-// netdev-dummy/receive and the fdb commands: packets of a flow's text against those that the real one makes, and the
-// MAC table's texts.
+// netdev-dummy/receive and the fdb commands: packets of a flow's text against those that the real one
+// makes, and the MAC table's texts.
 import t from "tap";
 import { MacTable } from "../../src/bridge/learn/mac-table.ts";
 import { composeFrame } from "../../src/flow/compose.ts";
@@ -25,6 +25,8 @@ const V6 = (proto: number, frag = "no"): string =>
   `ipv6(src=2001:db8::1,dst=2001:db8::2,label=0x12345,proto=${proto},tclass=7,hlimit=8,frag=${frag})`;
 const ND = "nd(target=fe80::9,sll=02:00:00:00:00:05,tll=02:00:00:00:00:06)";
 
+const ARP = "arp(sip=10.0.0.1,tip=10.0.0.2,op=1,sha=02:00:00:00:00:01,tha=00:00:00:00:00:00)";
+
 /** A flow that lets the packet through, and the packet. */
 const PACKETS: readonly (readonly [flow: string, packet: string])[] = [
   ["eth_type(0x0800),ipv4(frag=no)", `${V4(17)},udp(src=5,dst=6)`],
@@ -40,10 +42,7 @@ const PACKETS: readonly (readonly [flow: string, packet: string])[] = [
   ["eth_type(0x86dd),ipv6(frag=no)", `${V6(58)},icmpv6(type=128,code=0)`],
   ["eth_type(0x86dd),ipv6(frag=no)", `${V6(58)},icmpv6(type=135,code=0),${ND}`],
   ["eth_type(0x86dd),ipv6(frag=later)", V6(IP_PROTOCOL.fragment, "later")],
-  [
-    "eth_type(0x0806),arp()",
-    `in_port(1),${ETH},eth_type(0x0806),arp(sip=10.0.0.1,tip=10.0.0.2,op=1,sha=02:00:00:00:00:01,tha=00:00:00:00:00:00)`,
-  ],
+  ["eth_type(0x0806),arp()", `in_port(1),${ETH},eth_type(0x0806),${ARP}`],
   ["eth_type(0x88cc)", `in_port(1),${ETH},eth_type(0x88cc)`],
 ];
 
@@ -69,7 +68,9 @@ t.test("a flow's text makes a packet that has this key", async (t) => {
       t.same(bytesToHex(extracted), bytesToHex(key), `${packet}, length ${length}`);
     }
   }
-  const tagged = `in_port(1),${ETH},eth_type(0x8100),vlan(vid=7,pcp=3),encap(eth_type(0x0800),ipv4(src=10.0.0.1,dst=192.0.2.9,proto=17,tos=0,ttl=9,frag=no),udp(src=5,dst=6))`;
+  const inner =
+    "eth_type(0x0800),ipv4(src=10.0.0.1,dst=192.0.2.9,proto=17,tos=0,ttl=9,frag=no),udp(src=5,dst=6)";
+  const tagged = `in_port(1),${ETH},eth_type(0x8100),vlan(vid=7,pcp=3),encap(${inner})`;
   const { key } = keyFromAttributes(parseExactKeyText(tagged), { vlanLimit: 2 });
   t.equal(formatPacketKey(new KeyExtractor(2).extract(composeFrame(key), 1), 2), formatPacketKey(key, 2));
   const udp = composeFrame(keyFromAttributes(parseExactKeyText(PACKETS[0]![1])).key, LENGTH);

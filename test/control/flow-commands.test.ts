@@ -1,5 +1,6 @@
-// dpctl's flow commands against the real ones: the same commands in the same order, answer by answer. Where we tell more
-// than OVS, our first lines are OVS's. Ufids are each switch's own, and dp-extra-info is OVS's inside.
+// dpctl's flow commands against the real ones: the same commands in the same order, answer by answer.
+// Where we tell more than OVS, our first lines are OVS's. Ufids are each switch's own, and dp-extra-info
+// is OVS's inside.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// The control socket: how a stream is split, what server and client say to each other, and that the ovs-appctl of the
-// package speaks to it.
+// The control socket: how a stream is split, what server and client say to each other, and that the
+// ovs-appctl of the package speaks to it.
 import { execFile, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";

@@ -1,5 +1,5 @@
-// dpctl/dump-flows: the table's flows in the style and the choice that its arguments ask for. The table is shared by
-// all workers and kept by one thread, so its flows are, in OVS's words, the main thread's.
+// dpctl/dump-flows: the table's flows in the style and the choice that its arguments ask for. The table
+// is shared by all workers and kept by one thread, so its flows are, in OVS's words, the main thread's.
 import { type FlowFilter, FlowFilterError, parseFilter, passesFilter } from "../../flow/filter.ts";
 import type { Command } from "../command.ts";
 import { flowJson, formatFlowLine } from "../flow-entry.ts";

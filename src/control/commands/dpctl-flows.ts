@@ -1,8 +1,10 @@
-// dpctl/add-flow, mod-flow, get-flow, del-flow, del-flows, add-flows, mod-flows, dump-flows: flows as OVS's dpctl takes
-// and prints them. What OVS refuses is refused in its words on the first line; further lines tell what OVS keeps back:
-// the flow that is in the way, the rule that an action breaks, the number to raise.
+// dpctl/add-flow, mod-flow, get-flow, del-flow, del-flows, add-flows, mod-flows, dump-flows: flows as
+// OVS's dpctl takes and prints them. What OVS refuses is refused in its words on the first line; further
+// lines tell what OVS keeps back: the flow that is in the way, the rule that an action breaks, the number
+// to raise.
 //
-// A file is read whole before anything of it is applied, where OVS passes over a bad line and applies the rest.
+// A file is read whole before anything of it is applied, where OVS passes over a bad line and applies the
+// rest.
 import { readFile } from "node:fs/promises";
 import { parseUfid } from "../../flow/ufid.ts";
 import type { Clock } from "../../memory/clock.ts";

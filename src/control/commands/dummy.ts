@@ -1,5 +1,5 @@
-// netdev-dummy/receive: packets that a dummy port receives, as hex or as the text of a flow. A flow's text becomes a
-// packet of that flow, with lengths and checksums of its own.
+// netdev-dummy/receive: packets that a dummy port receives, as hex or as the text of a flow. A flow's
+// text becomes a packet of that flow, with lengths and checksums of its own.
 import { composeFrame } from "../../flow/compose.ts";
 import { parseExactKeyText } from "../../flow/odp/parse-key.ts";
 import { OdpSyntaxError } from "../../flow/odp/text-cursor.ts";
@@ -35,7 +35,8 @@ export function dummyCommands(view: SwitchView): Command[] {
         if (receivedCount < frames.length) {
           const lostCount = frames.length - receivedCount;
           throw new CommandError(
-            `${name}: ${lostCount} of ${frames.length} packets dropped, its receive queue or the frame pool is full; send fewer at once`,
+            `${name}: ${lostCount} of ${frames.length} packets dropped: ` +
+              "its receive queue or the frame pool is full; send fewer at once",
           );
         }
         return answer("", { received: receivedCount });

@@ -1,5 +1,5 @@
-// fdb/show, fdb/flush, fdb/stats-show: the MAC table of the learning policy. There is one bridge, named as the datapath
-// is; its table lives with the handler, so answers come from there.
+// fdb/show, fdb/flush, fdb/stats-show: the MAC table of the learning policy. There is one bridge, named
+// as the datapath is; its table lives with the handler, so answers come from there.
 import type { MacEntry, MacTableCounts } from "../../bridge/learn/mac-table.ts";
 import type { Clock } from "../../memory/clock.ts";
 import { formatMac } from "../../packet/address.ts";

@@ -1,4 +1,5 @@
-// What the flow commands share: their surroundings, the arguments they have in common, and outcomes as refusals.
+// What the flow commands share: their surroundings, the arguments they have in common, and outcomes as
+// refusals.
 import { formatUfid } from "../../flow/ufid.ts";
 import type { Clock } from "../../memory/clock.ts";
 import type { FlowChange, FlowOutcome } from "../../upcall/flow-change.ts";
@@ -53,8 +54,8 @@ function readOptions(args: readonly string[]): FlowArguments {
 }
 
 /**
- * A flow command whose arguments behind an optional datapath are `least` to `most`, options aside. The first argument is
- * a datapath when it names one; else it must be, when there are more arguments than the command has a use for.
+ * A flow command whose arguments behind an optional datapath are `least` to `most`, options aside. The first
+ * argument is a datapath when it names one; it must name one when there are more than the command has a use for.
  */
 export function flowCommand(
   context: FlowContext,
@@ -85,7 +86,7 @@ export function flowCommand(
 
 export const datapathNotFound = (): CommandError => refusal("datapath not found", "EINVAL");
 
-/** A flow's text that was refused, in dpctl's words; `doing` is what the command does with a key that is none. */
+/** A refused flow's text in dpctl's words; `doing` is what the command does with a key that is none. */
 export function textRefusal(error: FlowTextError, doing: string): CommandError {
   if (error.stage === "updating flow table") return refusal(doing, "EINVAL", error.message);
   const detail = error.detail === null ? "" : ` (${error.detail})`;

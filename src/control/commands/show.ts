@@ -1,5 +1,5 @@
-// millrace/ports-show, flows-show, workers-show, drops-show, masks-show: the daemon's pictures of itself, as tables and
-// as data.
+// millrace/ports-show, flows-show, workers-show, drops-show, masks-show: the daemon's pictures of itself,
+// as tables and as data.
 import { readThreadTotals } from "../../datapath/counters.ts";
 import { FIELDS } from "../../flow/fields.ts";
 import { isOnes, isZero } from "../../flow/key.ts";

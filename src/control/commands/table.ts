@@ -1,4 +1,5 @@
-// Plain tables: columns by blanks, no frames and no colours, so that they read well in a terminal and in a pipe.
+// Plain tables: columns by blanks, no frames and no colours, so that they read well in a terminal and in
+// a pipe.
 import Table from "cli-table3";
 
 const NO_LINES = {
