@@ -45,11 +45,14 @@ export class FlowCursor {
     return views;
   }
 
-  /** Visits the numbers of the next slice's flows; what hangs on them may be read within `visit` only. */
-  walk(visit: (flowNo: number) => void): void {
+  /**
+   * Visits the numbers of the next slice's flows; what hangs on them may be read within `visit` only.
+   * @param numbers flow numbers that the slice looks at
+   */
+  walk(visit: (flowNo: number) => void, numbers = CURSOR_SLICE_NUMBERS): void {
     this.#epochs?.quiesce();
     try {
-      const end = Math.min(this.#nextFlowNo + CURSOR_SLICE_NUMBERS, this.#highWater + 1);
+      const end = Math.min(this.#nextFlowNo + numbers, this.#highWater + 1);
       for (; this.#nextFlowNo < end; this.#nextFlowNo += 1) {
         if (this.#isShown(this.#nextFlowNo)) visit(this.#nextFlowNo);
       }

@@ -9,6 +9,7 @@ import {
   FLOW_STATE,
   flowWord,
   INLINE_BLOCKS,
+  ROOT,
   STATS,
   SUBTABLE,
   subtableWord,
@@ -85,6 +86,16 @@ export class FlowReader {
 
   isOperator(flowNo: number): boolean {
     return (this.state(flowNo) & FLOW_STATE.operator) !== 0;
+  }
+
+  /** Position in the order of creation: tells a flow from the one that had its number before. */
+  birth(flowNo: number): number {
+    return this.#arena.f64[(flowWord(this.#arena, flowNo) + FLOW.birth) >>> 1]!;
+  }
+
+  /** Learned flows in the table. */
+  get learnedCount(): number {
+    return this.#arena.u32[(this.#arena.region("tableRoot").offset >>> 2) + ROOT.learnedCount]!;
   }
 
   createdMillis(flowNo: number): number {

@@ -123,6 +123,7 @@ export class FlowStore {
     this.#arena.f64[(this.#root + ROOT.birth) >>> 1]! += 1;
     this.#arena.u8.set(record.ufid, (word + FLOW.ufid) * 4);
     const state = FLOW_STATE.live | (record.operator ? FLOW_STATE.operator : 0);
+    if (!record.operator) this.#u32[this.#root + ROOT.learnedCount]! += 1;
     // Pairs with the load in FlowReader: who sees the flow live sees its whole record.
     this.#arena.intrinsics.store((word + FLOW.state) * 4, state | (record.subtableId << 16));
     return true;
@@ -132,6 +133,7 @@ export class FlowStore {
   kill(flowNo: number): void {
     const stateAddress = (flowWord(this.#arena, flowNo) + FLOW.state) * 4;
     const state = this.#i32[stateAddress >>> 2]!;
+    if ((state & FLOW_STATE.operator) === 0) this.#u32[this.#root + ROOT.learnedCount]! -= 1;
     this.#arena.intrinsics.store(stateAddress, state & ~FLOW_STATE.live);
     this.#dead.add(flowNo);
   }

@@ -85,6 +85,8 @@ export const ROOT = {
   flowCount: 33,
   /** f64, the `birth` of the newest flow. */
   birth: 34,
+  /** Flows that were learned: the operator did not install them. */
+  learnedCount: 36,
   /** A key, and a mask, that the writer works on. KEY_BYTES each. */
   scratchKey: 64,
   scratchMask: 64 + 160,

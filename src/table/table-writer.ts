@@ -62,6 +62,7 @@ export class TableWriter {
   readonly flows: FlowReader;
   readonly #arena: Arena;
   readonly #root: number;
+  readonly #scratchKey: number;
   readonly #seeds: HashSeeds;
   readonly #epochs: EpochWriter;
   readonly #reader: TableReader;
@@ -81,6 +82,7 @@ export class TableWriter {
   constructor(arena: Arena, epochs: EpochWriter) {
     this.#arena = arena;
     this.#root = arena.region("tableRoot").offset >>> 2;
+    this.#scratchKey = (this.#root + ROOT.scratchKey) * 4;
     this.#seeds = hashSeeds(arena);
     this.#epochs = epochs;
     this.flows = new FlowReader(arena);
@@ -118,7 +120,7 @@ export class TableWriter {
   /** Makes or modifies a flow. */
   put(request: FlowPut): PutResult {
     this.#loadScratch(request.key, request.mask);
-    const hit = this.#findLive(this.#scratchKeyOffset());
+    const hit = this.#findLive(this.#scratchKey);
     if (hit !== 0) return this.#putOver(hit, request);
     if (!request.create) return { error: "ENOENT" };
     const ufid = request.ufid ?? this.#derivedUfid();
@@ -180,7 +182,7 @@ export class TableWriter {
   /** The flow that a packet with this key hits, 0 when none. */
   findMatch(key: Uint8Array): number {
     this.#loadScratch(key, key);
-    return this.#findLive(this.#scratchKeyOffset());
+    return this.#findLive(this.#scratchKey);
   }
 
   /** Removes all flows that are in the table now; step() does the work, `flushing` says whether it is done. */
@@ -244,7 +246,7 @@ export class TableWriter {
       this.#actions.release(actions);
       return this.#noSpace("flows");
     }
-    const hash = this.#reader.hash(this.#scratchKeyOffset(), subtable.id);
+    const hash = this.#reader.hash(this.#scratchKey, subtable.id);
     const { operator, nowMillis } = request;
     const record: FlowRecord = { subtableId: subtable.id, hash, ufid, actions, operator, nowMillis };
     if (!this.publishFlow(subtable, flowNo, record)) {
@@ -336,12 +338,8 @@ export class TableWriter {
         `table: key of ${key.length} and mask of ${mask.length} bytes, ${KEY_BYTES} each are needed`,
       );
     }
-    this.#arena.u8.set(key, this.#scratchKeyOffset());
+    this.#arena.u8.set(key, this.#scratchKey);
     this.#arena.u8.set(mask, (this.#root + ROOT.scratchMask) * 4);
-  }
-
-  #scratchKeyOffset(): number {
-    return (this.#root + ROOT.scratchKey) * 4;
   }
 
   #derivedUfid(): Uint8Array {
