@@ -1,6 +1,8 @@
 // The tap port on the control thread: a multi-queue tap device of the host's, made at opening and gone at closing.
 // TUN_F_CSUM alone: the host leaves TCP and UDP checksums to us, and no segment is longer than the MTU.
 import * as v from "valibot";
+import { Handover, ringOwner } from "../../memory/handover.ts";
+import { controlThread } from "../../memory/region-plan.ts";
 import { type Native, native } from "../../native.ts";
 import { KernelInterface, OWN_NETNS } from "../kernel-interface.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, PortStatus, QueueAttachment } from "../port.ts";
@@ -116,11 +118,16 @@ class TapPort implements OpenPort {
 
   /** Frames that a queue stocked and, its worker having died, did not give back. */
   #reclaimStock(area: number): void {
-    const { u32, plan } = this.#context.arena;
+    const { arena, pool } = this.#context;
+    const { u32, plan } = arena;
+    const handover = new Handover(arena, pool, controlThread(plan.sizes));
     const words = TAP_BURST * segmentsPerPacket(plan.sizes.frameBytes);
     for (let index = area >>> 2; index < (area >>> 2) + words; index += 1) {
-      if (u32[index]! !== 0) this.#context.pool.free(u32[index]! - 1);
+      if (u32[index]! === 0) continue;
+      const frame = u32[index]! - 1;
       u32[index] = 0;
+      handover.receive(frame, ringOwner("port", this.slot));
+      pool.free(frame);
     }
   }
 }

@@ -16,6 +16,7 @@ import {
   PACKET_CSUM_PARTIAL,
 } from "../../memory/frame-layout.ts";
 import type { FramePool } from "../../memory/frame-pool.ts";
+import { Handover, ringOwner } from "../../memory/handover.ts";
 import type { Packets } from "../../memory/packets.ts";
 import {
   ERRNO,
@@ -56,6 +57,9 @@ class TapRxQueue implements RxQueue {
   readonly #fd: number;
   readonly #segments: number;
   readonly #segmentBytes: number;
+  /** Stocked frames are the port's, not this worker's: a successor may be another thread. */
+  readonly #handover: Handover;
+  readonly #stockOwner: number;
   /** Word index of the stock, byte offsets of addresses and results. */
   readonly #stock: number;
   readonly #addresses: number;
@@ -71,6 +75,8 @@ class TapRxQueue implements RxQueue {
     this.#portCounters = context.portCounters;
     this.#counters = context.counters;
     this.#fd = fields["fd"] as number;
+    this.#handover = new Handover(context.arena, context.pool, context.threadIndex);
+    this.#stockOwner = ringOwner("port", slot);
     const { frameBytes } = context.arena.plan.sizes;
     this.#segments = segmentsPerPacket(frameBytes);
     this.#segmentBytes = frameBytes - FRAME_HEADROOM_BYTES;
@@ -118,6 +124,7 @@ class TapRxQueue implements RxQueue {
       if (u32[this.#stock + index] === 0) {
         const frame = this.#pool.alloc();
         if (frame === NO_FRAME) return Math.floor(index / this.#segments);
+        this.#handover.give(frame, this.#stockOwner);
         u32[this.#stock + index] = frame + 1;
         u32[(this.#addresses >>> 2) + index] = this.#packets.frameStart(frame) + FRAME_HEADROOM_BYTES;
       }
@@ -160,6 +167,7 @@ class TapRxQueue implements RxQueue {
     do {
       const frame = u32[this.#stock + place + segments]! - 1;
       u32[this.#stock + place + segments] = 0;
+      this.#handover.receive(frame, this.#stockOwner);
       const size = Math.min(left, this.#segmentBytes);
       this.#packets.setSingle(frame, FRAME_HEADROOM_BYTES, size);
       if (first === NO_FRAME) first = frame;
@@ -175,8 +183,11 @@ class TapRxQueue implements RxQueue {
   close(): void {
     const { u32 } = this.#arena;
     for (let index = this.#stock; index < this.#stock + TAP_BURST * this.#segments; index += 1) {
-      if (u32[index] !== 0) this.#pool.free(u32[index]! - 1);
+      if (u32[index] === 0) continue;
+      const frame = u32[index]! - 1;
       u32[index] = 0;
+      this.#handover.receive(frame, this.#stockOwner);
+      this.#pool.free(frame);
     }
   }
 }
