@@ -22,7 +22,9 @@ export class FlowsPolicy implements Policy {
   /** It learns nothing, so nothing ages or changes. */
   refresh(): void {}
 
-  tick(): void {}
+  tick(): boolean {
+    return false;
+  }
 
   takeChanges(): Changes | null {
     return null;

@@ -5,6 +5,7 @@
 //   handler: set `handlerSleeping`  then look into every ring, and sleep only when all are empty
 // Either the worker sees the flag, or the handler sees the record. The handler read the doorbell word before it looked
 // at the rings and waits on that value, so a ring in between ends the wait at once.
+import { setImmediate } from "node:timers/promises";
 import type { Arena } from "../memory/arena.ts";
 import { GLOBAL } from "../memory/thread-block.ts";
 
@@ -53,9 +54,12 @@ export class DoorbellListener {
     const seen = Atomics.load(i32, this.#word);
     // Pairs with the load in DoorbellRinger.ring().
     intrinsics.store(this.#sleepingAt, 1);
+    // Either way the event loop gets its turn: work that cannot go on now must not keep requests out.
     if (idle()) {
       const wait = Atomics.waitAsync(i32, this.#word, seen, millisMax);
       if (wait.async) await wait.value;
+    } else {
+      await setImmediate();
     }
     intrinsics.store(this.#sleepingAt, 0);
   }

@@ -4,9 +4,9 @@
 // Order. Records of one ring are answered in their order, so packets of a conversation stay in theirs. The first miss
 // installs a megaflow; the others of the same flow find it in the table and go straight back: N packets, one install.
 //
-// Fairness. Workers' rings are taken in turn, RECORDS_PER_TURN at a time; within a ring no port holds more than its share
-// (pmd/upcall-sender.ts). Background work (step) is cut into slices of about a millisecond, so it delays no upcall
-// for long.
+// Fairness. Workers' rings are taken in turn, RECORDS_PER_TURN at a time, and a drain that stops early goes on with the
+// next worker; within a ring no port holds more than its share (pmd/upcall-sender.ts). Background work (step) is cut
+// into slices of about a millisecond, so that no upcall waits longer for it.
 //
 // Counters of its thread: a packet that a policy drops is `reinjected` and dropped as miss_policy, so that the books,
 // in which the worker counted it as consumed, stay balanced.
@@ -16,6 +16,7 @@ import { COUNTER, ThreadCounters } from "../datapath/counters.ts";
 import { DROP } from "../datapath/drop-reason.ts";
 import { REINJECT } from "../datapath/reinject-entry.ts";
 import { UPCALL } from "../datapath/upcall-record.ts";
+import { applyMask } from "../flow/key.ts";
 import { findAttribute } from "../flow/nlattr.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { Clock } from "../memory/clock.ts";
@@ -27,7 +28,7 @@ import { handlerThread } from "../memory/region-plan.ts";
 import type { TableWriter } from "../table/table-writer.ts";
 import { Answers } from "./answers.ts";
 import { PidListeners } from "./pid-listeners.ts";
-import type { Decision, Policy } from "./policy.ts";
+import type { Decision, FlowDecision, Policy } from "./policy.ts";
 import { Revalidator, type RevalidatorLimits } from "./revalidator.ts";
 import { UpcallReader } from "./upcall-reader.ts";
 
@@ -66,6 +67,9 @@ export class Handler {
   readonly #answers: readonly Answers[];
   #lastSortMillis: number;
   #lastTickMillis: number;
+  #isTicking = false;
+  /** The worker whose turn it is. */
+  #turn = 0;
 
   constructor({ arena, table, epochs, policy, clock, debugLedger, ...limits }: HandlerOptions) {
     const thread = handlerThread(arena.plan.sizes);
@@ -93,15 +97,16 @@ export class Handler {
   /** Takes upcalls until none is left or `recordsMax` were taken. Returns how many. */
   drain(recordsMax = Number.MAX_SAFE_INTEGER): number {
     let taken = 0;
-    for (let before = -1; before !== taken && taken < recordsMax; ) {
-      before = taken;
-      for (const reader of this.#readers) {
-        taken += this.#drainWorker(
-          reader,
-          this.#answers[reader.worker]!,
-          Math.min(RECORDS_PER_TURN, recordsMax - taken),
-        );
-      }
+    for (let emptyTurns = 0; emptyTurns < this.#readers.length && taken < recordsMax; ) {
+      const worker = this.#turn;
+      this.#turn = (worker + 1) % this.#readers.length;
+      const count = this.#drainWorker(
+        this.#readers[worker]!,
+        this.#answers[worker]!,
+        Math.min(RECORDS_PER_TURN, recordsMax - taken),
+      );
+      taken += count;
+      emptyTurns = count === 0 ? emptyTurns + 1 : 0;
     }
     return taken;
   }
@@ -124,16 +129,16 @@ export class Handler {
     const now = this.#clock.millis();
     for (const answers of this.#answers) answers.collect();
     this.#epochs.reclaim();
-    if (now - this.#lastTickMillis >= TICK_MILLIS) {
+    if (this.#isTicking || now - this.#lastTickMillis >= TICK_MILLIS) {
       this.#lastTickMillis = now;
-      this.#policy.tick(now);
+      this.#isTicking = this.#policy.tick(now);
     }
     if (now - this.#lastSortMillis >= SORT_MILLIS) {
       this.#lastSortMillis = now;
       this.#table.sortSubtables();
     }
     const tableWorks = this.#table.step();
-    return this.revalidator.step() || tableWorks;
+    return this.revalidator.step() || tableWorks || this.#isTicking;
   }
 
   /** Gives frames back at the end; nothing is taken afterwards. */
@@ -195,33 +200,28 @@ export class Handler {
     answers.done(record, REINJECT.done);
   }
 
-  #install(
-    record: UpcallReader,
-    answers: Answers,
-    key: Uint8Array,
-    decision: Decision & { kind: "flow" },
-  ): void {
-    if (!this.revalidator.isFull) {
-      const { mask, actions } = decision;
-      const nowMillis = this.#clock.millis();
-      const put = this.#table.put({
-        key,
-        mask,
-        actions,
-        create: true,
-        modify: false,
-        operator: false,
-        nowMillis,
-      });
-      if (put.error === null) {
-        this.installCount += 1;
-        this.revalidator.added();
-        answers.lookup(record);
-        return;
-      }
+  #install(record: UpcallReader, answers: Answers, key: Uint8Array, decision: FlowDecision): void {
+    // What the key says outside the mask is of no use and would take room; only where the bare match looks like a
+    // packet of another flow does it tell the two apart.
+    if (
+      this.revalidator.admits() &&
+      (this.#put(applyMask(key, decision.mask), decision) || this.#put(key, decision))
+    ) {
+      this.installCount += 1;
+      answers.lookup(record);
+      return;
     }
     this.refusedCount += 1;
     this.#executeOnce(record, answers, decision.actions);
+  }
+
+  #put(key: Uint8Array, { mask, actions, subjects }: FlowDecision): boolean {
+    const nowMillis = this.#clock.millis();
+    const how = { create: true, modify: false, operator: false, nowMillis };
+    const put = this.#table.put({ key, mask, actions, ...how });
+    if (put.error !== null) return false;
+    this.revalidator.added(put.flowNo, subjects);
+    return true;
   }
 
   /** Carries a decision out on one packet when the table has no room for it. */

@@ -1,8 +1,17 @@
 // What a policy is: the decision that a packet without a megaflow needs, and what keeps it true.
 
+export interface FlowDecision {
+  readonly kind: "flow";
+  readonly mask: Uint8Array;
+  /** An empty list drops. */
+  readonly actions: Uint8Array;
+  /** What the decision rests on, as numbers of the policy's own; when one changes, the flow has to be reviewed. */
+  readonly subjects: readonly number[];
+}
+
 export type Decision =
-  /** Install a megaflow; an empty action list drops. Holds for every key that equals this one under the mask. */
-  | { readonly kind: "flow"; readonly mask: Uint8Array; readonly actions: Uint8Array }
+  /** Install a megaflow. Holds for every key that equals this one under the mask. */
+  | FlowDecision
   /** Drop and count this packet, install nothing. */
   | { readonly kind: "drop" }
   /** Hand the packet to whoever listens on this pid, install nothing. */
@@ -12,19 +21,25 @@ export type Decision =
 export interface Changes {
   /** All of them: a port changed. */
   readonly all: boolean;
-  /** Whether the flow with this key is among them. */
-  touches(key: Uint8Array): boolean;
+  /** Those that rest on these. */
+  readonly subjects: ReadonlySet<number>;
 }
 
 export interface Policy {
   /** Decides on a packet and learns from it. */
   decide(key: Uint8Array, nowMillis: number): Decision;
-  /** Decides as if such a packet came, and learns nothing: what an installed flow should say now. */
-  review(key: Uint8Array, nowMillis: number): Decision;
+  /**
+   * What an installed flow with this key should say now; learns nothing. Null when the flow has to go whatever it says,
+   * because its packets have something to teach.
+   */
+  review(key: Uint8Array): Decision | null;
   /** A learned flow with this key had packets up to `usedMillis`: what it was learned from is still alive. */
   refresh(key: Uint8Array, usedMillis: number): void;
-  /** Ages what it learned. About once a second. */
-  tick(nowMillis: number): void;
+  /** A slice of ageing. True while there is more to do at once. */
+  tick(nowMillis: number): boolean;
   /** What changed since the last call; null when nothing did. */
   takeChanges(): Changes | null;
 }
+
+/** Most subjects of one decision. */
+export const SUBJECTS_MAX = 2;

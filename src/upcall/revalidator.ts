@@ -1,19 +1,28 @@
-// Walks the learned flows in slices and removes or mends those that no longer hold: idle ones, ones over the limit, ones
-// that the policy would decide otherwise now. Runs in the handler thread between upcalls; a slice is CURSOR_SLICE_NUMBERS
-// flow numbers, well under a millisecond. Flows that the operator installed are never touched.
+// Keeps the learned flows true: removes or mends those that no longer hold. Runs in the handler thread between upcalls,
+// in slices well under a millisecond. Flows that the operator installed are never touched.
 //
-// A walk starts every WALK_MILLIS, or at once when something changed; a walk also tells the policy which flows had
-// packets, so that what they were learned from stays alive as long as they do.
-
+// Two ways lead to a flow. When subjects of the policy change (an address moved), the flows that rest on them are
+// reviewed at once, through the index. A walk over all flows, WALK_MILLIS apart, removes idle ones and those over the
+// limit, and tells the policy which flows had packets, so that what they were learned from stays alive as long as they
+// do; after a change that concerns every flow (a port came or went) it reviews each one too.
+//
+// At the limit new flows find no room and their packets are carried out one by one; then a flow is idle after
+// IDLE_MILLIS_WHEN_FULL, as in OVS, so that a flood of short-lived flows gives its places back soon.
 import type { Arena } from "../memory/arena.ts";
 import type { Clock } from "../memory/clock.ts";
-import { FlowCursor } from "../table/flow-cursor.ts";
+import { CURSOR_SLICE_NUMBERS, FlowCursor } from "../table/flow-cursor.ts";
+import { FLOW_STATE } from "../table/layout.ts";
 import type { TableWriter } from "../table/table-writer.ts";
 import { equalBytes } from "./bytes.ts";
-import type { Changes, Policy } from "./policy.ts";
+import { FlowIndex } from "./flow-index.ts";
+import type { Policy } from "./policy.ts";
 
 /** As OVS's max-revalidator: an idle flow outlives its time by this at most. */
 const WALK_MILLIS = 500;
+const WALK_MILLIS_WHEN_FULL = 100;
+const IDLE_MILLIS_WHEN_FULL = 100;
+/** Reviews of one slice: half a millisecond. */
+const REVIEWS_PER_SLICE = 64;
 
 export interface RevalidatorLimits {
   /** Learned flows expire when they had no packet for so long. */
@@ -22,10 +31,21 @@ export interface RevalidatorLimits {
   readonly flowLimit: number;
 }
 
+/** Flows removed because idle, removed or mended because something changed, removed because over the limit. */
 export interface RevalidatorCounts {
   idle: number;
   changed: number;
   overLimit: number;
+}
+
+/** A walk over all flows. */
+interface Walk {
+  readonly cursor: FlowCursor;
+  readonly beganMillis: number;
+  readonly reviewsAll: boolean;
+  readonly idleMillis: number;
+  /** Flows used since had packets that the walk before did not see. */
+  readonly usedSince: number;
 }
 
 export class Revalidator {
@@ -34,16 +54,17 @@ export class Revalidator {
   readonly #table: TableWriter;
   readonly #policy: Policy;
   readonly #clock: Clock;
+  readonly #index: FlowIndex;
+  readonly #staleSubjects = new Set<number>();
   #limits: RevalidatorLimits;
-  #cursor: FlowCursor | null = null;
-  #changes: Changes | null = null;
+  #allStale = false;
+  #wasFull = false;
+  #walk: Walk | null = null;
   #lastWalkMillis: number;
-  /** When the walk before this one began, and this one. */
-  #newsSinceMillis = 0;
-  #beganMillis = 0;
-  #seen = 0;
-  #learnedCount = 0;
-  #addedSinceWalk = 0;
+  #usedSince = 0;
+  /** The subject whose chain is being followed, and the link that comes next; 0 when none is. */
+  #subject = 0;
+  #link = 0;
 
   constructor(arena: Arena, table: TableWriter, policy: Policy, clock: Clock, limits: RevalidatorLimits) {
     this.#arena = arena;
@@ -51,16 +72,19 @@ export class Revalidator {
     this.#policy = policy;
     this.#clock = clock;
     this.#limits = limits;
+    this.#index = new FlowIndex(arena.plan.sizes.flowCountMax);
     this.#lastWalkMillis = clock.millis();
   }
 
-  /** Learned flows, as of the last walk and what was learned since. */
   get learnedCount(): number {
-    return this.#learnedCount + this.#addedSinceWalk;
+    return this.#table.flows.learnedCount;
   }
 
-  get isFull(): boolean {
-    return this.learnedCount >= this.#limits.flowLimit;
+  /** Whether one more learned flow has room; remembered when not. */
+  admits(): boolean {
+    if (this.learnedCount < this.#limits.flowLimit) return true;
+    this.#wasFull = true;
+    return false;
   }
 
   setLimits(limits: RevalidatorLimits): void {
@@ -68,59 +92,108 @@ export class Revalidator {
   }
 
   /** The handler installed a learned flow. */
-  added(): void {
-    this.#addedSinceWalk += 1;
+  added(flowNo: number, subjects: readonly number[]): void {
+    this.#index.add(flowNo, this.#table.flows.birth(flowNo), subjects);
   }
 
-  /** One slice. True while a walk goes on. */
+  /** One slice. True while there is more to do at once. */
   step(): boolean {
-    if (this.#cursor === null && !this.#begin()) return false;
-    this.#cursor!.walk((flowNo) => this.#visit(flowNo));
-    if (this.#cursor!.done) this.#end();
-    return this.#cursor !== null;
+    this.#takeChanges();
+    if (this.#reviewSubjects()) return true;
+    this.#walk ??= this.#begin();
+    if (this.#walk === null) return false;
+    const { cursor, reviewsAll } = this.#walk;
+    const walk = this.#walk;
+    cursor.walk((flowNo) => this.#visit(flowNo, walk), reviewsAll ? REVIEWS_PER_SLICE : CURSOR_SLICE_NUMBERS);
+    if (cursor.done) this.#end(walk);
+    return this.#walk !== null || this.#allStale;
   }
 
-  #begin(): boolean {
+  #takeChanges(): void {
     const changes = this.#policy.takeChanges();
-    if (changes === null && this.#clock.millis() - this.#lastWalkMillis < WALK_MILLIS) return false;
-    this.#changes = changes;
-    this.#cursor = new FlowCursor(this.#arena, null);
-    this.#seen = 0;
-    // Those installed while the walk goes on are not seen by it; these are counted until it ends.
-    this.#learnedCount += this.#addedSinceWalk;
-    this.#addedSinceWalk = 0;
-    this.#newsSinceMillis = this.#beganMillis;
-    this.#beganMillis = this.#clock.millis();
-    return true;
+    if (changes === null) return;
+    this.#allStale ||= changes.all;
+    for (const subject of changes.subjects) this.#staleSubjects.add(subject);
   }
 
-  #end(): void {
-    this.#cursor = null;
-    this.#changes = null;
-    this.#learnedCount = this.#seen;
+  /** Follows chains of stale subjects. True when the slice ended before they did. */
+  #reviewSubjects(): boolean {
+    for (let left = REVIEWS_PER_SLICE; left > 0; left -= 1) {
+      if (this.#link === 0 && !this.#takeSubject()) return false;
+      if (!this.#index.isUnder(this.#link, this.#subject)) this.#link = this.#index.first(this.#subject);
+      if (this.#link === 0) continue;
+      const flowNo = this.#index.flowNo(this.#link);
+      this.#link = this.#index.next(this.#link);
+      if (this.#isIndexed(flowNo)) this.#review(flowNo);
+      else this.#index.remove(flowNo);
+    }
+    return this.#link !== 0 || this.#staleSubjects.size > 0;
+  }
+
+  /** Takes stale subjects up until one has flows; false when none is left. */
+  #takeSubject(): boolean {
+    for (const subject of this.#staleSubjects) {
+      this.#staleSubjects.delete(subject);
+      this.#subject = subject;
+      this.#link = this.#index.first(subject);
+      if (this.#link !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Whether the number is still the flow that was put into the index. */
+  #isIndexed(flowNo: number): boolean {
+    const { flows } = this.#table;
+    const isLearned = (flows.state(flowNo) & (FLOW_STATE.live | FLOW_STATE.operator)) === FLOW_STATE.live;
+    return isLearned && flows.birth(flowNo) === this.#index.birth(flowNo);
+  }
+
+  #begin(): Walk | null {
+    const now = this.#clock.millis();
+    const pause = this.#wasFull ? WALK_MILLIS_WHEN_FULL : WALK_MILLIS;
+    if (!this.#allStale && now - this.#lastWalkMillis < pause) return null;
+    const { flowIdleMillis } = this.#limits;
+    const walk: Walk = {
+      cursor: new FlowCursor(this.#arena, null),
+      beganMillis: now,
+      reviewsAll: this.#allStale,
+      idleMillis: this.#wasFull ? Math.min(IDLE_MILLIS_WHEN_FULL, flowIdleMillis) : flowIdleMillis,
+      usedSince: this.#usedSince,
+    };
+    this.#allStale = false;
+    this.#wasFull = false;
+    return walk;
+  }
+
+  #end({ beganMillis }: Walk): void {
+    this.#walk = null;
     this.#lastWalkMillis = this.#clock.millis();
+    // Workers stamp flows with whole milliseconds.
+    this.#usedSince = Math.floor(beganMillis) - 1;
+    if (this.learnedCount === 0 && this.#index.subjectCount > 0) this.#index.clear();
   }
 
-  #visit(flowNo: number): void {
+  #visit(flowNo: number, { idleMillis, usedSince, reviewsAll }: Walk): void {
     const { flows } = this.#table;
     if (flows.isOperator(flowNo)) return;
-    const now = this.#clock.millis();
     const { usedMillis } = flows.stats(flowNo);
     const aliveMillis = Math.max(usedMillis, flows.createdMillis(flowNo));
-    this.#seen += 1;
-    if (now - aliveMillis >= this.#limits.flowIdleMillis) this.#remove(flowNo, "idle");
-    else if (this.#seen > this.#limits.flowLimit) this.#remove(flowNo, "overLimit");
-    else this.#review(flowNo, usedMillis, now);
+    if (this.#clock.millis() - aliveMillis >= idleMillis) this.#remove(flowNo, "idle");
+    else if (this.learnedCount > this.#limits.flowLimit) this.#remove(flowNo, "overLimit");
+    else {
+      if (usedMillis >= usedSince && usedMillis > 0) {
+        this.#policy.refresh(flows.read(flowNo)!.key, usedMillis);
+      }
+      if (reviewsAll) this.#review(flowNo);
+    }
   }
 
-  #review(flowNo: number, usedMillis: number, now: number): void {
+  #review(flowNo: number): void {
     const flow = this.#table.flows.read(flowNo)!;
-    // Packets that the walk before has told are old news: they would undo what was forgotten since.
-    if (usedMillis > 0 && usedMillis >= this.#newsSinceMillis) this.#policy.refresh(flow.key, usedMillis);
-    if (this.#changes === null || !(this.#changes.all || this.#changes.touches(flow.key))) return;
-    const decision = this.#policy.review(flow.key, now);
-    if (decision.kind !== "flow" || !equalBytes(decision.mask, flow.mask)) this.#remove(flowNo, "changed");
-    else if (!equalBytes(decision.actions, flow.actions)) {
+    const decision = this.#policy.review(flow.key);
+    if (decision?.kind !== "flow" || !equalBytes(decision.mask, flow.mask)) {
+      this.#remove(flowNo, "changed");
+    } else if (!equalBytes(decision.actions, flow.actions)) {
       this.counts.changed += 1;
       // Without room for the new list the flow goes, and its next packet decides anew.
       if (!this.#table.modify(flowNo, decision.actions)) this.#drop(flowNo);
@@ -133,7 +206,7 @@ export class Revalidator {
   }
 
   #drop(flowNo: number): void {
-    this.#seen -= 1;
+    this.#index.remove(flowNo);
     this.#table.remove(flowNo);
   }
 }

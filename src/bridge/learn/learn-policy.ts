@@ -1,16 +1,21 @@
-// The learning policy: a VLAN-aware Ethernet switch, OVS's NORMAL. A frame teaches on which port its source is; it goes to
-// the port of its destination, or to all ports of its VLAN when that is unknown or a group. Frames to the reserved
-// addresses 01:80:c2:00:00:0x (802.1D section 7.12.6) go nowhere, and none goes back where it came from.
+// The learning policy: a VLAN-aware Ethernet switch, OVS's NORMAL. A frame teaches on which port its source is; it goes
+// to the port of its destination, or to all ports of its VLAN when that is unknown or a group, never back where it came
+// from. Frames to reserved addresses go nowhere (address.ts), nor do frames from a group address, which no station has.
 //
-// The megaflow of a decision looks at what the decision looked at: the port, both addresses, the tag, the Ethertype (which
-// every flow has to match) and, as OVS's do, whether an IP packet is a fragment. Source addresses are matched, so the
-// first frame of a new source always comes up and is learned.
+// The megaflow of a decision looks at what the decision looked at, in this order, and no further than it got: the port,
+// the tag, the destination, the source. Beside these it matches what every megaflow of OVS matches: recirculation,
+// packet type, Ethertype, and whether an IP packet is a fragment. Whatever is forwarded matches its source, so the first
+// frame of a new source always comes up and is learned.
+//
+// A flow rests on its two addresses: on the destination's port for what it does, and on the source's port because a
+// flow at a port that the source has left would keep frames from coming up that show its return.
 import { K, VLAN_CFI } from "../../flow/fields.ts";
 import { getNumber, newKey, setNumber, setOnes } from "../../flow/key.ts";
 import { ETH_TYPE } from "../../packet/link-headers.ts";
 import type { Changes, Decision, Policy } from "../../upcall/policy.ts";
+import { isGroup, isReserved, readMac } from "./address.ts";
 import { type MacEntry, MacTable } from "./mac-table.ts";
-import { type FrameTag, type Output, outputActions } from "./outputs.ts";
+import { type FrameTag, type Output, outputActions, PCP_MASK, VID_MASK } from "./outputs.ts";
 import { inputVlan, isSameVlan, outputForm, type PortVlan, TRUNK_OF_ALL } from "./vlan.ts";
 
 export interface LearnOptions {
@@ -19,13 +24,11 @@ export interface LearnOptions {
   readonly macTableSize: number;
 }
 
-const VID_MASK = 0xfff;
-/** The reserved group addresses, the last four bits left out. */
-const RESERVED_GROUP = 0x0180c2000000 / 16;
-const GROUP_BIT = 0x010000000000;
-
-const isGroup = (mac: number): boolean => Math.floor(mac / GROUP_BIT) % 2 === 1;
-const isReserved = (mac: number): boolean => Math.floor(mac / 16) === RESERVED_GROUP;
+/** Addresses that one tick ages: some hundred microseconds. */
+const AGED_PER_TICK = 256;
+const GROUP_BIT_OF_FIRST_BYTE = 1;
+const NO_ACTIONS = new Uint8Array(0);
+const DROP: Decision = { kind: "drop" };
 
 /** What a decision rests on. */
 interface Frame {
@@ -40,15 +43,14 @@ interface Frame {
 export class LearnPolicy implements Policy {
   readonly macs: MacTable;
   readonly #ports = new Map<number, PortVlan>();
-  #changedAll = false;
+  /** By number. */
+  #portNumbers: readonly number[] = [];
   #flushedMillis = Number.NEGATIVE_INFINITY;
-  #changedMacs = new Set<string>();
-  readonly #noteChange = (vlan: number, mac: number): void => {
-    this.#changedMacs.add(`${vlan}/${mac}`);
-  };
+  #changedAll = false;
+  #changedMacs = new Set<number>();
 
   constructor({ macTableSize, macAgingMillis }: LearnOptions) {
-    this.macs = new MacTable(macTableSize, macAgingMillis);
+    this.macs = new MacTable(macTableSize, macAgingMillis, (mac) => this.#changedMacs.add(mac));
   }
 
   /** A port came, or its VLANs are others now; what was learned on it in its old VLANs is forgotten, as in OVS. */
@@ -56,16 +58,16 @@ export class LearnPolicy implements Policy {
     const before = this.#ports.get(portNo);
     if (before !== undefined && !isSameVlan(before, vlan)) this.macs.forgetPort(portNo);
     this.#ports.set(portNo, vlan);
-    this.#changedAll = true;
+    this.#portsChanged();
   }
 
   removePort(portNo: number): void {
     if (!this.#ports.delete(portNo)) return;
     this.macs.forgetPort(portNo);
-    this.#changedAll = true;
+    this.#portsChanged();
   }
 
-  /** Learned addresses, the last used first. */
+  /** Learned addresses, the one unused for longest first. */
   entries(): MacEntry[] {
     return this.macs.list();
   }
@@ -79,95 +81,106 @@ export class LearnPolicy implements Policy {
 
   decide(key: Uint8Array, nowMillis: number): Decision {
     const frame = this.#frame(key);
-    if (this.#teaches(frame))
-      this.macs.learn(frame.vlan, frame.source, frame.inPort, nowMillis, this.#noteChange);
+    if (frame === undefined) return DROP;
+    if (this.#teaches(frame)) this.macs.learn(frame.vlan, frame.source, frame.inPort, nowMillis);
     return this.#decision(key, frame);
   }
 
-  review(key: Uint8Array): Decision {
-    return this.#decision(key, this.#frame(key));
+  review(key: Uint8Array): Decision | null {
+    const frame = this.#frame(key);
+    if (frame === undefined) return null;
+    if (this.#teaches(frame)) {
+      const known = this.macs.find(frame.vlan, frame.source);
+      if (known !== undefined && known !== frame.inPort) return null;
+    }
+    return this.#decision(key, frame);
   }
 
   refresh(key: Uint8Array, usedMillis: number): void {
     const frame = this.#frame(key);
-    if (usedMillis <= this.#flushedMillis || !this.#teaches(frame)) return;
-    this.macs.refresh(frame.vlan, frame.source, frame.inPort, usedMillis, this.#noteChange);
+    if (usedMillis > this.#flushedMillis && frame !== undefined && this.#teaches(frame)) {
+      this.macs.refresh(frame.vlan, frame.source, frame.inPort, usedMillis);
+    }
   }
 
-  tick(nowMillis: number): void {
-    this.macs.expire(nowMillis, this.#noteChange);
+  tick(nowMillis: number): boolean {
+    return this.macs.expire(nowMillis, AGED_PER_TICK);
   }
 
   takeChanges(): Changes | null {
     if (!this.#changedAll && this.#changedMacs.size === 0) return null;
-    const all = this.#changedAll;
-    const macs = this.#changedMacs;
+    const changes = { all: this.#changedAll, subjects: this.#changedMacs };
     this.#changedAll = false;
     this.#changedMacs = new Set();
-    return {
-      all,
-      touches: (key) => {
-        const { vlan, destination } = this.#frame(key);
-        return macs.has(`${vlan}/${destination}`);
-      },
-    };
+    return changes;
   }
 
-  /** What is not let in teaches nothing, as in OVS: neither a VLAN that the port does not have nor a reserved address. */
-  #teaches(frame: Frame): frame is Frame & { readonly vlan: number } {
-    return frame.vlan !== undefined && !isGroup(frame.source) && !isReserved(frame.destination);
+  #portsChanged(): void {
+    this.#portNumbers = [...this.#ports.keys()].sort((a, b) => a - b);
+    this.#changedAll = true;
   }
 
-  #frame(key: Uint8Array): Frame {
+  /** Undefined when no port of the policy received it, or it is no Ethernet frame just received. */
+  #frame(key: Uint8Array): Frame | undefined {
     const inPort = getNumber(key, "in_port");
-    const tci = getNumber(key, "vlan_tci");
-    const tag = { isTagged: (tci & VLAN_CFI) !== 0, tci };
     const port = this.#ports.get(inPort);
+    if (port === undefined || getNumber(key, "recirc_id") !== 0 || getNumber(key, "packet_type") !== 0) {
+      return undefined;
+    }
+    const tci = getNumber(key, "vlan_tci");
+    const isTagged = (tci & VLAN_CFI) !== 0;
     return {
       inPort,
       source: readMac(key, K.eth_src),
       destination: readMac(key, K.eth_dst),
-      tag,
-      vlan: port && inputVlan(port, tag.isTagged ? tci & VID_MASK : 0),
+      tag: { isTagged, tpid: getNumber(key, "vlan_tpid"), tci: tci & (PCP_MASK | VID_MASK) },
+      vlan: inputVlan(port, isTagged ? tci & VID_MASK : 0),
     };
   }
 
-  #decision(key: Uint8Array, frame: Frame): Decision {
-    const outputs = this.#outputs(frame);
-    const actions = outputActions(frame.tag, frame.vlan ?? 0, outputs);
-    return { kind: "flow", mask: decisionMask(key, frame.tag), actions };
+  /** What is not let in teaches nothing, as in OVS: neither a VLAN that the port does not have nor a reserved address. */
+  #teaches(frame: Frame): frame is Frame & { vlan: number } {
+    return frame.vlan !== undefined && !isReserved(frame.destination) && !isGroup(frame.source);
   }
 
-  #outputs({ inPort, destination, vlan }: Frame): Output[] {
-    if (vlan === undefined || isReserved(destination)) return [];
+  #decision(key: Uint8Array, frame: Frame): Decision {
+    const { vlan, source, destination, tag } = frame;
+    const mask = baseMask(key, tag);
+    const drop: Decision = { kind: "flow", mask, actions: NO_ACTIONS, subjects: [] };
+    if (vlan === undefined) return drop;
+    if (isGroup(source)) {
+      mask[K.eth_src] = GROUP_BIT_OF_FIRST_BYTE;
+      return drop;
+    }
+    setOnes(mask, "eth_dst");
+    if (isReserved(destination)) return drop;
+    setOnes(mask, "eth_src");
+    const actions = outputActions(tag, this.#outputs(frame, vlan));
+    return { kind: "flow", mask, actions, subjects: [destination, source] };
+  }
+
+  #outputs({ inPort, destination, tag }: Frame, vlan: number): Output[] {
     const known = isGroup(destination) ? undefined : this.macs.find(vlan, destination);
-    if (known === inPort) return [];
-    const candidates = known === undefined ? [...this.#ports.keys()].sort((a, b) => a - b) : [known];
-    return candidates.flatMap((portNo) => {
+    const outputs: Output[] = [];
+    for (const portNo of known === undefined ? this.#portNumbers : [known]) {
       const port = this.#ports.get(portNo);
       const form = port && portNo !== inPort ? outputForm(port, vlan) : undefined;
-      return form === undefined ? [] : [{ portNo, form }];
-    });
+      if (form !== undefined)
+        outputs.push({ portNo, tci: form === "tagged" ? (tag.tci & PCP_MASK) | vlan : 0 });
+    }
+    return outputs;
   }
 }
 
-function readMac(key: Uint8Array, offset: number): number {
-  let mac = 0;
-  for (let index = 0; index < 6; index += 1) mac = mac * 256 + key[offset + index]!;
-  return mac;
-}
-
-function decisionMask(key: Uint8Array, tag: FrameTag): Uint8Array {
+/** What every megaflow looks at, and the tag. */
+function baseMask(key: Uint8Array, { isTagged, tci }: FrameTag): Uint8Array {
   const mask = newKey();
-  for (const name of ["in_port", "recirc_id", "packet_type", "eth_src", "eth_dst", "eth_type"] as const)
+  for (const name of ["in_port", "recirc_id", "packet_type", "eth_type", "vlan_tpid"] as const) {
     setOnes(mask, name);
-  if (tag.isTagged) {
-    setOnes(mask, "vlan_tpid");
-    // A priority tag's bits move into the tag that takes its place; of other tags only the VID is looked at.
-    setNumber(mask, "vlan_tci", (tag.tci & VID_MASK) === 0 ? 0xffff : VLAN_CFI | VID_MASK);
-  } else {
-    setOnes(mask, "vlan_tci");
   }
+  // A frame without VID keeps its priority in the tag that it gets; of other tags only the VID is looked at.
+  const hasVid = isTagged && (tci & VID_MASK) !== 0;
+  setNumber(mask, "vlan_tci", hasVid ? VLAN_CFI | VID_MASK : 0xffff);
   const etherType = getNumber(key, "eth_type");
   if (etherType === ETH_TYPE.ipv4 || etherType === ETH_TYPE.ipv6) setOnes(mask, "nw_frag");
   return mask;

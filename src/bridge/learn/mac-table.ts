@@ -1,19 +1,18 @@
 // The MAC table: which port an address of a VLAN was last seen on. Bounded; when it is full the port with most
-// addresses gives up the one it has not used for longest, as in OVS, so that a flood on one port cannot push the others'
-// addresses out.
+// addresses gives up the one that it has not used for longest, as in OVS, so that a flood on one port cannot push the
+// others' addresses out.
 //
-// Each port's entries stand in the order of their last use (a Map keeps insertion order), so the oldest is the first.
+// Each port's entries stand in the order of their last use (a Set keeps insertion order), so the oldest is the first.
+// Nothing here takes long with any table size: the entries of a port that went are found to be void when they are
+// looked up and taken out in slices, as are aged ones.
 
 export interface MacEntry {
   readonly vlan: number;
   /** 48 bits. */
   readonly mac: number;
   readonly portNo: number;
-  usedMillis: number;
+  readonly usedMillis: number;
 }
-
-/** VLAN and address as one number would need 60 bits; a string keys them. */
-const entryKey = (vlan: number, mac: number): string => `${vlan}/${mac}`;
 
 export interface MacTableCounts {
   learned: number;
@@ -22,134 +21,205 @@ export interface MacTableCounts {
   moved: number;
 }
 
+interface Entry {
+  readonly vlan: number;
+  readonly mac: number;
+  port: PortEntries;
+  usedMillis: number;
+}
+
+interface PortEntries {
+  readonly portNo: number;
+  /** The port went; its entries are void. */
+  isGone: boolean;
+  readonly entries: Set<Entry>;
+}
+
 export class MacTable {
   readonly counts: MacTableCounts = { learned: 0, expired: 0, evicted: 0, moved: 0 };
   readonly #sizeMax: number;
   readonly #agingMillis: number;
-  readonly #entries = new Map<string, MacEntry>();
-  readonly #byPort = new Map<number, Map<string, MacEntry>>();
+  readonly #changed: (mac: number) => void;
+  /** By VLAN, then by address. */
+  #vlans = new Map<number, Map<number, Entry>>();
+  #ports = new Map<number, PortEntries>();
+  #gone: PortEntries[] = [];
+  #entryCount = 0;
+  #goneCount = 0;
 
-  constructor(sizeMax: number, agingMillis: number) {
+  /**
+   * @param sizeMax most addresses
+   * @param changed told each address whose port in some VLAN is another than before
+   */
+  constructor(sizeMax: number, agingMillis: number, changed: (mac: number) => void) {
     this.#sizeMax = sizeMax;
     this.#agingMillis = agingMillis;
+    this.#changed = changed;
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#entryCount - this.#goneCount;
   }
 
   /** The port of an address, undefined when it is not known. */
   find(vlan: number, mac: number): number | undefined {
-    return this.#entries.get(entryKey(vlan, mac))?.portNo;
+    const entry = this.#vlans.get(vlan)?.get(mac);
+    return entry === undefined || entry.port.isGone ? undefined : entry.port.portNo;
   }
 
-  /**
-   * An address was seen on a port. Calls `changed` for each address whose port is another than before: this one when it
-   * is new or moved, and the one that had to give way.
-   */
-  learn(
-    vlan: number,
-    mac: number,
-    portNo: number,
-    nowMillis: number,
-    changed: (vlan: number, mac: number) => void,
-  ): void {
-    const key = entryKey(vlan, mac);
-    const known = this.#entries.get(key);
-    if (known?.portNo === portNo) {
-      if (nowMillis > known.usedMillis) this.#touch(key, known, nowMillis);
-      return;
-    }
-    if (known !== undefined) {
-      // What was seen earlier elsewhere does not move the address back.
-      if (nowMillis < known.usedMillis) return;
-      this.counts.moved += 1;
-      this.#delete(key, known);
-    } else {
+  /** An address was seen on a port. */
+  learn(vlan: number, mac: number, portNo: number, seenMillis: number): void {
+    const known = this.#vlans.get(vlan)?.get(mac);
+    if (known === undefined) {
+      if (this.#entryCount >= this.#sizeMax) this.#evict();
+      this.#add(vlan, mac, portNo, seenMillis);
       this.counts.learned += 1;
-      if (this.#entries.size >= this.#sizeMax) this.#evict(changed);
+    } else if (known.port.isGone) {
+      this.#goneCount -= 1;
+      this.#settle(known, portNo, seenMillis);
+      this.counts.learned += 1;
+    } else if (known.port.portNo === portNo) {
+      if (seenMillis > known.usedMillis) this.#settle(known, portNo, seenMillis);
+      return;
+    } else {
+      // What was seen elsewhere before does not move the address back.
+      if (seenMillis < known.usedMillis) return;
+      this.#settle(known, portNo, seenMillis);
+      this.counts.moved += 1;
     }
-    const entry: MacEntry = { vlan, mac, portNo, usedMillis: nowMillis };
-    this.#entries.set(key, entry);
-    this.#portEntries(portNo).set(key, entry);
-    changed(vlan, mac);
+    this.#changed(mac);
   }
 
   /**
    * Packets of a megaflow came from the address until `usedMillis`. Unlike a packet that comes up now it does not move
    * an address that was seen elsewhere at that very time.
    */
-  refresh(
-    vlan: number,
-    mac: number,
-    portNo: number,
-    usedMillis: number,
-    changed: (vlan: number, mac: number) => void,
-  ): void {
-    const known = this.#entries.get(entryKey(vlan, mac));
-    if (known !== undefined && known.portNo !== portNo && usedMillis <= known.usedMillis) return;
-    this.learn(vlan, mac, portNo, usedMillis, changed);
+  refresh(vlan: number, mac: number, portNo: number, usedMillis: number): void {
+    const known = this.#vlans.get(vlan)?.get(mac);
+    const isElsewhere = known !== undefined && !known.port.isGone && known.port.portNo !== portNo;
+    if (!isElsewhere || usedMillis > known.usedMillis) this.learn(vlan, mac, portNo, usedMillis);
   }
 
-  /** Removes what was not used for the aging time. */
-  expire(nowMillis: number, changed: (vlan: number, mac: number) => void): void {
-    for (const entries of this.#byPort.values()) {
-      for (const [key, entry] of entries) {
-        if (nowMillis - entry.usedMillis < this.#agingMillis) break;
-        this.#delete(key, entry);
+  /** Takes out entries that are void or were not used for the aging time. True when `limit` of them were not all. */
+  expire(nowMillis: number, limit: number): boolean {
+    let left = limit;
+    while (left > 0 && this.#removeGone()) left -= 1;
+    for (const { entries } of this.#ports.values()) {
+      for (const entry of entries) {
+        if (left === 0 || nowMillis - entry.usedMillis < this.#agingMillis) break;
+        this.#delete(entry);
         this.counts.expired += 1;
-        changed(entry.vlan, entry.mac);
+        this.#changed(entry.mac);
+        left -= 1;
+      }
+    }
+    return left === 0;
+  }
+
+  /** Forgets a port's addresses. The caller sees to everything that rests on them. */
+  forgetPort(portNo: number): void {
+    const port = this.#ports.get(portNo);
+    if (port === undefined) return;
+    port.isGone = true;
+    this.#ports.delete(portNo);
+    this.#gone.push(port);
+    this.#goneCount += port.entries.size;
+  }
+
+  /** Forgets everything. The caller sees to everything that rests on it. */
+  flush(): void {
+    this.#vlans = new Map();
+    this.#ports = new Map();
+    this.#gone = [];
+    this.#entryCount = 0;
+    this.#goneCount = 0;
+  }
+
+  /** All entries in no order, one by one: the table may change between two steps. */
+  *entries(): Generator<MacEntry> {
+    for (const addresses of this.#vlans.values()) {
+      for (const { vlan, mac, port, usedMillis } of addresses.values()) {
+        if (!port.isGone) yield { vlan, mac, portNo: port.portNo, usedMillis };
       }
     }
   }
 
-  forgetPort(portNo: number): void {
-    for (const [key, entry] of this.#byPort.get(portNo) ?? []) this.#delete(key, entry);
-  }
-
-  flush(): void {
-    this.#entries.clear();
-    this.#byPort.clear();
-  }
-
-  /** All entries, the last used first. */
+  /** All entries, the one unused for longest first, as OVS lists them. */
   list(): MacEntry[] {
-    return [...this.#entries.values()].sort((a, b) => b.usedMillis - a.usedMillis);
+    return [...this.entries()].sort(byUse);
   }
 
-  #portEntries(portNo: number): Map<string, MacEntry> {
-    let entries = this.#byPort.get(portNo);
-    if (entries === undefined) {
-      entries = new Map();
-      this.#byPort.set(portNo, entries);
+  #add(vlan: number, mac: number, portNo: number, usedMillis: number): void {
+    let addresses = this.#vlans.get(vlan);
+    if (addresses === undefined) {
+      addresses = new Map();
+      this.#vlans.set(vlan, addresses);
     }
-    return entries;
+    const port = this.#portEntries(portNo);
+    const entry: Entry = { vlan, mac, port, usedMillis };
+    addresses.set(mac, entry);
+    port.entries.add(entry);
+    this.#entryCount += 1;
   }
 
-  #touch(key: string, entry: MacEntry, nowMillis: number): void {
-    entry.usedMillis = nowMillis;
-    const entries = this.#portEntries(entry.portNo);
-    entries.delete(key);
-    entries.set(key, entry);
+  /** Puts an entry behind all others of a port. */
+  #settle(entry: Entry, portNo: number, usedMillis: number): void {
+    this.#leavePort(entry);
+    entry.port = this.#portEntries(portNo);
+    entry.usedMillis = usedMillis;
+    entry.port.entries.add(entry);
   }
 
-  #delete(key: string, entry: MacEntry): void {
-    this.#entries.delete(key);
-    const entries = this.#portEntries(entry.portNo);
-    entries.delete(key);
-    if (entries.size === 0) this.#byPort.delete(entry.portNo);
-  }
-
-  #evict(changed: (vlan: number, mac: number) => void): void {
-    let fullest: Map<string, MacEntry> | undefined;
-    for (const entries of this.#byPort.values()) {
-      if (fullest === undefined || entries.size > fullest.size) fullest = entries;
+  #portEntries(portNo: number): PortEntries {
+    let port = this.#ports.get(portNo);
+    if (port === undefined) {
+      port = { portNo, isGone: false, entries: new Set() };
+      this.#ports.set(portNo, port);
     }
-    for (const [key, entry] of fullest ?? []) {
-      this.#delete(key, entry);
+    return port;
+  }
+
+  #leavePort(entry: Entry): void {
+    const { port } = entry;
+    port.entries.delete(entry);
+    if (port.entries.size === 0 && !port.isGone) this.#ports.delete(port.portNo);
+  }
+
+  #delete(entry: Entry): void {
+    const addresses = this.#vlans.get(entry.vlan)!;
+    addresses.delete(entry.mac);
+    if (addresses.size === 0) this.#vlans.delete(entry.vlan);
+    this.#leavePort(entry);
+    this.#entryCount -= 1;
+  }
+
+  /** Takes one void entry out; false when there is none. */
+  #removeGone(): boolean {
+    for (let port = this.#gone.at(-1); port !== undefined; port = this.#gone.at(-1)) {
+      for (const entry of port.entries) {
+        this.#delete(entry);
+        this.#goneCount -= 1;
+        return true;
+      }
+      this.#gone.pop();
+    }
+    return false;
+  }
+
+  #evict(): void {
+    if (this.#removeGone()) return;
+    let fullest: PortEntries | undefined;
+    for (const port of this.#ports.values()) {
+      if (fullest === undefined || port.entries.size > fullest.entries.size) fullest = port;
+    }
+    for (const entry of fullest?.entries ?? []) {
+      this.#delete(entry);
       this.counts.evicted += 1;
-      changed(entry.vlan, entry.mac);
+      this.#changed(entry.mac);
       return;
     }
   }
 }
+
+/** For sorting: the one unused for longest first. */
+export const byUse = (a: MacEntry, b: MacEntry): number => a.usedMillis - b.usedMillis;

@@ -1,42 +1,48 @@
-// The action list that sends a frame of a VLAN to a set of ports, each with or without tag as it wants it. The outputs
-// that want the frame as it is come first, then its tag is changed once for the others.
+// The action list that sends a frame to a set of ports, each with or without tag as it wants it. The outputs that want
+// the frame as it is come first, then those that want it without tag, then those that want another one: at most one pop
+// and one push, where OVS goes back and forth in the order of ports.
 import { ACTION } from "../../action/attributes.ts";
+import { VLAN_CFI } from "../../flow/fields.ts";
 import { NlWriter } from "../../flow/nlattr.ts";
 import { writeBe16 } from "../../packet/bytes.ts";
+import { ETH_TYPE } from "../../packet/link-headers.ts";
 
-const TPID_8021Q = 0x8100;
-const CFI = 0x1000;
-const VID_MASK = 0xfff;
+export const VID_MASK = 0x0fff;
+export const PCP_MASK = 0xe000;
 
-/** The received frame's tag. */
+/** The received frame's outer tag. */
 export interface FrameTag {
   readonly isTagged: boolean;
-  /** Without CFI: priority, DEI is the CFI's place, and VID. */
+  readonly tpid: number;
+  /** Priority and VID: what stands in the CFI's place when a tag is on the wire is not told apart, as in OVS. */
   readonly tci: number;
 }
 
 export interface Output {
   readonly portNo: number;
-  readonly form: "tagged" | "untagged";
+  /** Priority and VID of the tag that the port wants, 0 for none. */
+  readonly tci: number;
 }
 
-/** Netlink action attributes; empty (drop) when there are no outputs. */
-export function outputActions(tag: FrameTag, vlan: number, outputs: readonly Output[]): Uint8Array {
+/** Netlink action attributes; empty (drop) when there are no outputs. All outputs with a tag want the same one. */
+export function outputActions(tag: FrameTag, outputs: readonly Output[]): Uint8Array {
   const writer = new NlWriter();
-  const isAsIs = ({ form }: Output): boolean =>
-    form === "tagged" ? tag.isTagged && (tag.tci & VID_MASK) === vlan : !tag.isTagged;
-  for (const output of outputs.filter(isAsIs)) writer.putU32(ACTION.output, output.portNo);
-  const others = outputs.filter((output) => !isAsIs(output));
-  const untagged = others.filter(({ form }) => form === "untagged");
-  const tagged = others.filter(({ form }) => form === "tagged");
-  if (others.length > 0 && tag.isTagged) writer.put(ACTION.popVlan, new Uint8Array(0));
-  for (const output of untagged) writer.putU32(ACTION.output, output.portNo);
+  const send = (group: readonly Output[]): void => {
+    for (const { portNo } of group) writer.putU32(ACTION.output, portNo);
+  };
+  // A tag of VID 0 and priority 0 says nothing, and OVS takes it off.
+  const asIs = outputs.filter(({ tci }) => (tci === 0 ? !tag.isTagged : tag.isTagged && tci === tag.tci));
+  const changed = outputs.filter((output) => !asIs.includes(output));
+  const tagged = changed.filter(({ tci }) => tci !== 0);
+  send(asIs);
+  if (changed.length > 0 && tag.isTagged) writer.putFlag(ACTION.popVlan);
+  send(changed.filter(({ tci }) => tci === 0));
   if (tagged.length > 0) {
     const push = new Uint8Array(4);
-    writeBe16(push, 0, TPID_8021Q);
-    writeBe16(push, 2, (tag.isTagged ? tag.tci & 0xe000 : 0) | CFI | vlan);
+    writeBe16(push, 0, tag.isTagged ? tag.tpid : ETH_TYPE.vlan);
+    writeBe16(push, 2, tagged[0]!.tci | VLAN_CFI);
     writer.put(ACTION.pushVlan, push);
   }
-  for (const output of tagged) writer.putU32(ACTION.output, output.portNo);
+  send(tagged);
   return writer.finish();
 }
