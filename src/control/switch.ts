@@ -113,13 +113,16 @@ export class Switch implements SwitchView {
     return this.supervisor.workers();
   }
 
-  /** Frames of the arena, and those that have exactly one owner; null unless the ledger is kept. */
-  frames(): { readonly total: number; readonly accounted: number } | null {
+  /** Frames of the arena, those that have an owner, and how many each has; null unless the ledger is kept. */
+  frames(): {
+    readonly total: number;
+    readonly accounted: number;
+    readonly byOwner: Readonly<Record<string, number>>;
+  } | null {
     if (!this.config.debug.ledger) return null;
-    const owners = new FrameLedger(this.arena).audit();
-    const lost = owners.get("none 0") ?? 0;
+    const byOwner = Object.fromEntries(new FrameLedger(this.arena).audit());
     const total = this.arena.plan.sizes.frameCount;
-    return { total, accounted: total - lost };
+    return { total, accounted: total - (byOwner["none 0"] ?? 0), byOwner };
   }
 
   async stop(): Promise<void> {
