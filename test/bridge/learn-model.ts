@@ -48,11 +48,9 @@ export class LearnModel {
   /** The frame is learned from; where it goes, each port with the tag that the frame has there. */
   receive(frame: ModelFrame, nowMillis: number): string[] {
     const vlan = this.#vlanOf(frame);
-    if (vlan === undefined || isReservedMac(frame.destination)) return [];
-    if (!isGroupMac(frame.source)) {
-      this.macs = this.macs.filter((row) => row.vlan !== vlan || row.mac !== frame.source);
-      this.macs.push({ vlan, mac: frame.source, portNo: frame.inPort, usedMillis: nowMillis });
-    }
+    if (vlan === undefined || isReservedMac(frame.destination) || isGroupMac(frame.source)) return [];
+    this.macs = this.macs.filter((row) => row.vlan !== vlan || row.mac !== frame.source);
+    this.macs.push({ vlan, mac: frame.source, portNo: frame.inPort, usedMillis: nowMillis });
     const known = this.macs.find((row) => row.vlan === vlan && row.mac === frame.destination)?.portNo;
     const targets = known === undefined ? [...this.ports.keys()] : [known];
     return targets
