@@ -93,19 +93,30 @@ export class Revalidator {
 
   /** The handler installed a learned flow. */
   added(flowNo: number, subjects: readonly number[]): void {
+    // What the decision changed concerns flows that were there before: a flood of new addresses, each of which no flow
+    // rested on, costs no review.
+    this.#takeChanges();
+    for (const subject of subjects) {
+      if (this.#index.first(subject) === 0) this.#staleSubjects.delete(subject);
+    }
     this.#index.add(flowNo, this.#table.flows.birth(flowNo), subjects);
   }
 
   /** One slice. True while there is more to do at once. */
   step(): boolean {
     this.#takeChanges();
-    if (this.#reviewSubjects()) return true;
+    const hasStale = this.#reviewSubjects();
+    return this.#walkOn() || hasStale;
+  }
+
+  /** A slice of the walk over all flows, if one is due. True while it goes on. */
+  #walkOn(): boolean {
     this.#walk ??= this.#begin();
     if (this.#walk === null) return false;
-    const { cursor, reviewsAll } = this.#walk;
     const walk = this.#walk;
-    cursor.walk((flowNo) => this.#visit(flowNo, walk), reviewsAll ? REVIEWS_PER_SLICE : CURSOR_SLICE_NUMBERS);
-    if (cursor.done) this.#end(walk);
+    const numbers = walk.reviewsAll ? REVIEWS_PER_SLICE : CURSOR_SLICE_NUMBERS;
+    walk.cursor.walk((flowNo) => this.#visit(flowNo, walk), numbers);
+    if (walk.cursor.done) this.#end(walk);
     return this.#walk !== null || this.#allStale;
   }
 

@@ -7,8 +7,8 @@
 // packet type, Ethertype, and whether an IP packet is a fragment. Whatever is forwarded matches its source, so the first
 // frame of a new source always comes up and is learned.
 //
-// A flow rests on its two addresses: on the destination's port for what it does, and on the source's port because a
-// flow at a port that the source has left would keep frames from coming up that show its return.
+// A flow rests on its two addresses: on the destination for what it does, and on the source because a flow at a port
+// that the source has left would keep frames from coming up that show its return.
 import { K, VLAN_CFI } from "../../flow/fields.ts";
 import { getNumber, newKey, setNumber, setOnes } from "../../flow/key.ts";
 import { ETH_TYPE } from "../../packet/link-headers.ts";
@@ -24,6 +24,8 @@ export interface LearnOptions {
   readonly macTableSize: number;
 }
 
+/** Subjects: an address as destination is its number, as source this much more. */
+const AS_SOURCE = 2 ** 48;
 /** Addresses that one tick ages: some hundred microseconds. */
 const AGED_PER_TICK = 256;
 const GROUP_BIT_OF_FIRST_BYTE = 1;
@@ -47,10 +49,13 @@ export class LearnPolicy implements Policy {
   #portNumbers: readonly number[] = [];
   #flushedMillis = Number.NEGATIVE_INFINITY;
   #changedAll = false;
-  #changedMacs = new Set<number>();
+  #changed = new Set<number>();
 
   constructor({ macTableSize, macAgingMillis }: LearnOptions) {
-    this.macs = new MacTable(macTableSize, macAgingMillis, (mac) => this.#changedMacs.add(mac));
+    this.macs = new MacTable(macTableSize, macAgingMillis, (mac, seen) => {
+      this.#changed.add(mac);
+      if (seen) this.#changed.add(AS_SOURCE + mac);
+    });
   }
 
   /** A port came, or its VLANs are others now; what was learned on it in its old VLANs is forgotten, as in OVS. */
@@ -108,10 +113,10 @@ export class LearnPolicy implements Policy {
   }
 
   takeChanges(): Changes | null {
-    if (!this.#changedAll && this.#changedMacs.size === 0) return null;
-    const changes = { all: this.#changedAll, subjects: this.#changedMacs };
+    if (!this.#changedAll && this.#changed.size === 0) return null;
+    const changes = { all: this.#changedAll, subjects: this.#changed };
     this.#changedAll = false;
-    this.#changedMacs = new Set();
+    this.#changed = new Set();
     return changes;
   }
 
@@ -156,7 +161,7 @@ export class LearnPolicy implements Policy {
     if (isReserved(destination)) return drop;
     setOnes(mask, "eth_src");
     const actions = outputActions(tag, this.#outputs(frame, vlan));
-    return { kind: "flow", mask, actions, subjects: [destination, source] };
+    return { kind: "flow", mask, actions, subjects: [destination, AS_SOURCE + source] };
   }
 
   #outputs({ inPort, destination, tag }: Frame, vlan: number): Output[] {

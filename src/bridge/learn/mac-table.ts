@@ -39,7 +39,7 @@ export class MacTable {
   readonly counts: MacTableCounts = { learned: 0, expired: 0, evicted: 0, moved: 0 };
   readonly #sizeMax: number;
   readonly #agingMillis: number;
-  readonly #changed: (mac: number) => void;
+  readonly #changed: (mac: number, seen: boolean) => void;
   /** By VLAN, then by address. */
   #vlans = new Map<number, Map<number, Entry>>();
   #ports = new Map<number, PortEntries>();
@@ -49,9 +49,10 @@ export class MacTable {
 
   /**
    * @param sizeMax most addresses
-   * @param changed told each address whose port in some VLAN is another than before
+   * @param changed told each address whose port in some VLAN is another than before, and whether it was seen there
+   * rather than forgotten
    */
-  constructor(sizeMax: number, agingMillis: number, changed: (mac: number) => void) {
+  constructor(sizeMax: number, agingMillis: number, changed: (mac: number, seen: boolean) => void) {
     this.#sizeMax = sizeMax;
     this.#agingMillis = agingMillis;
     this.#changed = changed;
@@ -74,20 +75,20 @@ export class MacTable {
       if (this.#entryCount >= this.#sizeMax) this.#evict();
       this.#add(vlan, mac, portNo, seenMillis);
       this.counts.learned += 1;
+      this.#changed(mac, true);
     } else if (known.port.isGone) {
       this.#goneCount -= 1;
       this.#settle(known, portNo, seenMillis);
       this.counts.learned += 1;
+      this.#changed(mac, true);
     } else if (known.port.portNo === portNo) {
       if (seenMillis > known.usedMillis) this.#settle(known, portNo, seenMillis);
-      return;
-    } else {
+    } else if (seenMillis >= known.usedMillis) {
       // What was seen elsewhere before does not move the address back.
-      if (seenMillis < known.usedMillis) return;
       this.#settle(known, portNo, seenMillis);
       this.counts.moved += 1;
+      this.#changed(mac, true);
     }
-    this.#changed(mac);
   }
 
   /**
@@ -109,7 +110,7 @@ export class MacTable {
         if (left === 0 || nowMillis - entry.usedMillis < this.#agingMillis) break;
         this.#delete(entry);
         this.counts.expired += 1;
-        this.#changed(entry.mac);
+        this.#changed(entry.mac, false);
         left -= 1;
       }
     }
@@ -215,7 +216,7 @@ export class MacTable {
     for (const entry of fullest?.entries ?? []) {
       this.#delete(entry);
       this.counts.evicted += 1;
-      this.#changed(entry.mac);
+      this.#changed(entry.mac, false);
       return;
     }
   }
