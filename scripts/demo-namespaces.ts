@@ -141,12 +141,14 @@ async function showTable({ socket }: Demo): Promise<void> {
     ports: PortRow[];
   };
   const drops = (await ask("millrace/drops-show")) as { drops: Record<string, number> };
+  const { workers } = (await ask("millrace/workers-show")) as { workers: readonly { state: string }[] };
+  const running = workers.filter(({ state }) => state === "running").length;
   const dropped = Object.values(drops.drops).reduce((sum, count) => sum + count, 0);
   const ports = show.ports.map(
     ({ name, statistics: s }) => `${name} rx ${s["rx_packets"]} tx ${s["tx_packets"]}`,
   );
   console.log(
-    `  ${ports.join("  |  ")}  |  flows ${show.flows}  hits ${show.lookups.hit}  upcalls ${show.lookups.missed}  drops ${dropped}`,
+    `  ${ports.join("  |  ")}  |  workers ${running}  flows ${show.flows}  hits ${show.lookups.hit}  upcalls ${show.lookups.missed}  drops ${dropped}`,
   );
 }
 

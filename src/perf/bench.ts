@@ -4,8 +4,18 @@
 // what the reference engine makes of the same frame.
 import { readFileSync } from "node:fs";
 import { ACTION } from "../action/attributes.ts";
+import { type Books, readBooks } from "../control/books.ts";
+import { mergeCaptures } from "../control/capture-merge.ts";
+import type { Config } from "../control/config/schema.ts";
+import { PORT_DRIVERS } from "../control/drivers.ts";
+import { type FlowFileEntry, parseFlowFile } from "../control/flow-file.ts";
+import { installFlows } from "../control/flow-install.ts";
+import { type OfflineOptions, OfflineSwitch } from "../control/offline-switch.ts";
 import { attributes } from "../flow/nlattr.ts";
 import { DEFAULT_SIZES } from "../memory/region-plan.ts";
+import { isDummyPort } from "../port/dummy/driver.ts";
+import { PORT_NO_MAX } from "../port/port.ts";
+import { QUEUE_FACTORIES } from "../port/queue-factories.ts";
 import {
   BUFFER_QUEUE_FRAMES,
   MemoryTraffic,
@@ -14,16 +24,6 @@ import {
   outputText,
   sourcesBytes,
 } from "./memory-port.ts";
-import { isDummyPort } from "../port/dummy/driver.ts";
-import { PORT_NO_MAX } from "../port/port.ts";
-import { QUEUE_FACTORIES } from "../port/queue-factories.ts";
-import { type Books, readBooks } from "../control/books.ts";
-import { mergeCaptures } from "../control/capture-merge.ts";
-import type { Config } from "../control/config/schema.ts";
-import { PORT_DRIVERS } from "../control/drivers.ts";
-import { type FlowFileEntry, parseFlowFile } from "../control/flow-file.ts";
-import { installFlows } from "../control/flow-install.ts";
-import { type OfflineOptions, OfflineSwitch } from "../control/offline-switch.ts";
 
 /** Frames come in here. */
 export const BENCH_PORT_NO = 1;
