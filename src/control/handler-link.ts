@@ -2,6 +2,7 @@
 import { EventEmitter } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
+import { readRows } from "../bridge/learn/mac-rows.ts";
 import type { FlowView } from "../table/flow-reader.ts";
 import type { FlowChange, FlowOutcome } from "../upcall/flow-change.ts";
 import type { FdbView } from "./commands/fdb.ts";
@@ -73,7 +74,7 @@ export class HandlerLink extends EventEmitter<{ failed: [Error] }> implements Fl
 
   /** The MAC table of the learning policy. */
   readonly fdb: FdbView = {
-    entries: () => this.ask("macs", {}),
+    entries: async () => readRows(await this.ask("macs", {})),
     counts: () => this.ask("macCounts", {}),
     flush: async () => {
       await this.ask("flushMacs", {});

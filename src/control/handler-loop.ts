@@ -1,6 +1,7 @@
 // The handler thread's loop: upcalls first, then a slice of control's changes, then a slice of background work; asleep
 // at the doorbell when there is none of them. The event loop runs between rounds, so requests come in.
 import type { MessagePort } from "node:worker_threads";
+import { takeRows } from "../bridge/learn/mac-rows.ts";
 import { Arena } from "../memory/arena.ts";
 import { MonotonicClock } from "../memory/clock.ts";
 import { DoorbellListener, DoorbellRinger } from "../ring/doorbell.ts";
@@ -18,6 +19,8 @@ import type {
 const UPCALLS_PER_ROUND = 256;
 /** Changes of one round: half a millisecond. */
 const CHANGES_PER_ROUND = 64;
+/** Addresses of one round: a tenth of a millisecond. */
+const MACS_PER_ROUND = 1024;
 /** Longest sleep: how late background work may begin. */
 const SLEEP_MILLIS_MAX = 100;
 
@@ -70,6 +73,7 @@ export class HandlerLoop {
   #job(request: HandlerRequest): Job {
     if (request.name === "apply") return this.#applyJob(request as HandlerRequest<"apply">);
     if (request.name === "flush") return this.#flushJob(request.id);
+    if (request.name === "macs") return this.#macsJob(request.id);
     return () => {
       this.#answer(request.id, this.#simple(request.name, request.args));
       return true;
@@ -103,6 +107,17 @@ export class HandlerLoop {
     };
   }
 
+  #macsJob(id: number): Job {
+    const entries = this.#core.learn?.macs.entries() ?? [].values();
+    const numbers: number[] = [];
+    return () => {
+      if (!takeRows(entries, numbers, MACS_PER_ROUND)) return false;
+      const rows = Float64Array.from(numbers);
+      this.#answer(id, rows, [rows.buffer]);
+      return true;
+    };
+  }
+
   #simple(name: HandlerRequestName, args: HandlerRequest["args"]): unknown {
     const { table, learn } = this.#core;
     switch (name) {
@@ -118,8 +133,6 @@ export class HandlerLoop {
       case "removePort":
         learn?.removePort((args as HandlerRequest<"removePort">["args"]).portNo);
         return null;
-      case "macs":
-        return learn?.entries() ?? [];
       case "macCounts":
         return learn?.macs.counts ?? { learned: 0, expired: 0, evicted: 0, moved: 0 };
       case "flushMacs":
@@ -150,7 +163,7 @@ export class HandlerLoop {
     };
   }
 
-  #answer(id: number, answer: unknown): void {
-    this.#port.postMessage({ id, answer } satisfies HandlerAnswer);
+  #answer(id: number, answer: unknown, transfer: readonly ArrayBuffer[] = []): void {
+    this.#port.postMessage({ id, answer } satisfies HandlerAnswer, transfer);
   }
 }

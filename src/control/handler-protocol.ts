@@ -1,6 +1,6 @@
 // What control asks of the handler thread and what it answers: plain data over the thread's port. Every request has an
 // answer with its id; requests are carried out in their order, changes of flows in slices between upcalls.
-import type { MacEntry, MacTableCounts } from "../bridge/learn/mac-table.ts";
+import type { MacTableCounts } from "../bridge/learn/mac-table.ts";
 import type { PortVlan } from "../bridge/learn/vlan.ts";
 import type { ArenaHandle } from "../memory/arena.ts";
 import type { FlowView } from "../table/flow-reader.ts";
@@ -35,7 +35,8 @@ export interface HandlerRequests {
   readonly flush: { args: Record<never, never>; answer: null };
   readonly setPort: { args: { portNo: number; vlan: PortVlan }; answer: null };
   readonly removePort: { args: { portNo: number }; answer: null };
-  readonly macs: { args: Record<never, never>; answer: readonly MacEntry[] };
+  /** Rows of bridge/learn/mac-rows.ts. */
+  readonly macs: { args: Record<never, never>; answer: Float64Array };
   readonly macCounts: { args: Record<never, never>; answer: MacTableCounts };
   readonly flushMacs: { args: Record<never, never>; answer: null };
   readonly stats: { args: Record<never, never>; answer: HandlerStats };

@@ -147,7 +147,7 @@ export class MacTable {
 
   /** All entries, the one unused for longest first, as OVS lists them. */
   list(): MacEntry[] {
-    return [...this.entries()].sort(byUse);
+    return [...this.entries()].sort((a, b) => a.usedMillis - b.usedMillis);
   }
 
   #add(vlan: number, mac: number, portNo: number, usedMillis: number): void {
@@ -221,6 +221,3 @@ export class MacTable {
     }
   }
 }
-
-/** For sorting: the one unused for longest first. */
-export const byUse = (a: MacEntry, b: MacEntry): number => a.usedMillis - b.usedMillis;
