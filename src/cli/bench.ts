@@ -1,10 +1,10 @@
 // `millrace bench`: one worker's rate, frames from memory.
 import { Command, InvalidArgumentError } from "commander";
 import * as v from "valibot";
-import { type BenchResult, bench } from "../perf/bench.ts";
 import { configSchema } from "../control/config/schema.ts";
 import { FlowFileError } from "../control/flow-file.ts";
 import { CaptureError } from "../packet/capture.ts";
+import { type BenchResult, bench } from "../perf/bench.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
 
 interface BenchCommandOptions {
