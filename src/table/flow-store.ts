@@ -129,6 +129,15 @@ export class FlowStore {
     return true;
   }
 
+  /** Makes a live flow the operator's, who modified it: it neither expires nor is reviewed from now on. */
+  adopt(flowNo: number): void {
+    const stateAddress = (flowWord(this.#arena, flowNo) + FLOW.state) * 4;
+    const state = this.#i32[stateAddress >>> 2]!;
+    if ((state & FLOW_STATE.operator) !== 0) return;
+    this.#u32[this.#root + ROOT.learnedCount]! -= 1;
+    this.#arena.intrinsics.store(stateAddress, state | FLOW_STATE.operator);
+  }
+
   /** Marks an unpublished flow dead; its number is free again after a grace period. */
   kill(flowNo: number): void {
     const stateAddress = (flowWord(this.#arena, flowNo) + FLOW.state) * 4;

@@ -228,8 +228,9 @@ export class TableWriter {
 
   #putOver(flowNo: number, request: FlowPut): PutResult {
     if (request.modify) {
-      if (this.modify(flowNo, request.actions, request.clear)) return { error: null, flowNo, created: false };
-      return this.#noSpace("actions");
+      if (!this.modify(flowNo, request.actions, request.clear)) return this.#noSpace("actions");
+      if (request.operator) this.#store.adopt(flowNo);
+      return { error: null, flowNo, created: false };
     }
     if (request.create) return { error: "EEXIST", flowNo, reason: "key" };
     return { error: "EINVAL", flowNo };
