@@ -1,5 +1,5 @@
 // A port is deleted and added again while traffic of others and its own runs; another loses its interface and gets it
-// back. The other ports go on, frames and descriptors are what they were, and every page of the arena can be read.
+// back. The other ports go on, frames and descriptors are what they were.
 import { readdirSync } from "node:fs";
 import t from "tap";
 import { buildFrame } from "../../src/packet/builder.ts";
