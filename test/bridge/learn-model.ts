@@ -23,6 +23,7 @@ export const isReservedMac = (mac: number): boolean =>
 const carries = (port: ModelPort, vlan: number): boolean => {
   if (port.mode === "access") return port.tag === vlan;
   if (port.mode !== "trunk" && port.tag === vlan) return true;
+  if (port.mode !== "trunk" && vlan === 0) return false;
   return port.trunks.length === 0 || port.trunks.includes(vlan);
 };
 
@@ -69,8 +70,8 @@ export class LearnModel {
   }
 
   #tagAt(port: ModelPort, vlan: number, pcp: number): string {
-    const isBare =
-      vlan === 0 || port.mode === "access" || (port.mode === "native-untagged" && port.tag === vlan);
+    const isNative = port.mode === "native-untagged" && port.tag === vlan;
+    const isBare = port.mode === "access" || isNative || (vlan === 0 && pcp === 0);
     return isBare ? "bare" : showTag(vlan, pcp);
   }
 }

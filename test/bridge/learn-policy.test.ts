@@ -132,7 +132,8 @@ class Rig {
     this.policy.setPort(portNo, port);
     const before = this.model.ports.get(portNo);
     if (before !== undefined && JSON.stringify(before) !== JSON.stringify(port))
-      this.model.forgetPort(portNo);
+      const before = this.model.ports.get(portNo);
+    if (before !== undefined && JSON.stringify(before) !== JSON.stringify(port)) this.model.forgetPort(portNo);
     this.model.ports.set(portNo, port);
   }
 

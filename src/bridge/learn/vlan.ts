@@ -34,8 +34,9 @@ export function isSameVlan(left: PortVlan, right: PortVlan): boolean {
   );
 }
 
-const inTrunks = ({ trunks }: PortVlan, vlan: number): boolean =>
-  trunks.length === 0 || trunks.includes(vlan);
+/** What has no VLAN belongs to the native VLAN of a native port, so such a port never carries VLAN 0, as in OVS. */
+const inTrunks = ({ mode, tag, trunks }: PortVlan, vlan: number): boolean =>
+  (trunks.length === 0 || trunks.includes(vlan)) && (mode === "trunk" || tag === 0 || vlan !== 0);
 
 /** The VLAN of a frame received with this VID (0: untagged or priority-tagged); undefined when it may not come in. */
 export function inputVlan(port: PortVlan, vid: number): number | undefined {
@@ -45,12 +46,13 @@ export function inputVlan(port: PortVlan, vid: number): number | undefined {
   return inTrunks(port, vid) ? vid : undefined;
 }
 
-/** How a frame of this VLAN leaves: "tagged", "untagged", or undefined when it may not. */
+/**
+ * How a frame of this VLAN leaves: "tagged", "untagged", or undefined when it may not. A tag of VLAN 0 is a priority
+ * tag: it stays where there is a priority to tell.
+ */
 export function outputForm(port: PortVlan, vlan: number): "tagged" | "untagged" | undefined {
   if (port.mode === "access") return port.tag === vlan ? "untagged" : undefined;
-  const isNative = port.mode !== "trunk" && vlan === port.tag;
-  if (isNative && port.mode === "native-untagged") return "untagged";
-  if (!isNative && !inTrunks(port, vlan)) return undefined;
-  // No tag has VID 0: such a frame is untagged, whatever the port's mode.
-  return vlan === 0 ? "untagged" : "tagged";
+  if (port.mode !== "trunk" && vlan === port.tag)
+    return port.mode === "native-tagged" ? "tagged" : "untagged";
+  return inTrunks(port, vlan) ? "tagged" : undefined;
 }
