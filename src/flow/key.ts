@@ -124,7 +124,9 @@ function isFilledWith(key: Uint8Array, name: FieldName, byte: number): boolean {
 
 /** A new key with the bits of `key` that `mask` has. */
 export function applyMask(key: Uint8Array, mask: Uint8Array): Uint8Array {
-  return key.map((byte, index) => byte & mask[index]!);
+  const masked = new Uint8Array(key.length);
+  for (let index = 0; index < key.length; index += 1) masked[index] = key[index]! & mask[index]!;
+  return masked;
 }
 
 export function keysEqual(left: Uint8Array, right: Uint8Array): boolean {

@@ -10,11 +10,11 @@
 // A flow rests on its two addresses: on the destination for what it does, and on the source because a flow at a port
 // that the source has left would keep frames from coming up that show its return.
 import { K, VLAN_CFI } from "../../flow/fields.ts";
-import { getNumber, newKey, setNumber, setOnes } from "../../flow/key.ts";
-import { ETH_TYPE } from "../../packet/link-headers.ts";
+import { getNumber } from "../../flow/key.ts";
 import type { Changes, Decision, Policy } from "../../upcall/policy.ts";
 import { isGroup, isReserved, readMac } from "./address.ts";
 import { type MacEntry, MacTable } from "./mac-table.ts";
+import { decisionMask, type LookedAt } from "./masks.ts";
 import { type FrameTag, type Output, outputActions, PCP_MASK, VID_MASK } from "./outputs.ts";
 import { inputVlan, isSameVlan, outputForm, type PortVlan, TRUNK_OF_ALL } from "./vlan.ts";
 
@@ -28,7 +28,6 @@ export interface LearnOptions {
 const AS_SOURCE = 2 ** 48;
 /** Addresses that one tick ages: some hundred microseconds. */
 const AGED_PER_TICK = 256;
-const GROUP_BIT_OF_FIRST_BYTE = 1;
 const NO_ACTIONS = new Uint8Array(0);
 const DROP: Decision = { kind: "drop" };
 
@@ -150,18 +149,21 @@ export class LearnPolicy implements Policy {
 
   #decision(key: Uint8Array, frame: Frame): Decision {
     const { vlan, source, destination, tag } = frame;
-    const mask = baseMask(key, tag);
-    const drop: Decision = { kind: "flow", mask, actions: NO_ACTIONS, subjects: [] };
-    if (vlan === undefined) return drop;
-    if (isGroup(source)) {
-      mask[K.eth_src] = GROUP_BIT_OF_FIRST_BYTE;
-      return drop;
-    }
-    setOnes(mask, "eth_dst");
-    if (isReserved(destination)) return drop;
-    setOnes(mask, "eth_src");
-    const actions = outputActions(tag, this.#outputs(frame, vlan));
-    return { kind: "flow", mask, actions, subjects: [destination, AS_SOURCE + source] };
+    const drop = (lookedAt: LookedAt): Decision => ({
+      kind: "flow",
+      mask: decisionMask(key, tag, lookedAt),
+      actions: NO_ACTIONS,
+      subjects: [],
+    });
+    if (vlan === undefined) return drop("tag");
+    if (isGroup(source)) return drop("source group");
+    if (isReserved(destination)) return drop("destination");
+    return {
+      kind: "flow",
+      mask: decisionMask(key, tag, "addresses"),
+      actions: outputActions(tag, this.#outputs(frame, vlan)),
+      subjects: [destination, AS_SOURCE + source],
+    };
   }
 
   #outputs({ inPort, destination, tag }: Frame, vlan: number): Output[] {
@@ -175,18 +177,4 @@ export class LearnPolicy implements Policy {
     }
     return outputs;
   }
-}
-
-/** What every megaflow looks at, and the tag. */
-function baseMask(key: Uint8Array, { isTagged, tci }: FrameTag): Uint8Array {
-  const mask = newKey();
-  for (const name of ["in_port", "recirc_id", "packet_type", "eth_type", "vlan_tpid"] as const) {
-    setOnes(mask, name);
-  }
-  // A frame without VID keeps its priority in the tag that it gets; of other tags only the VID is looked at.
-  const hasVid = isTagged && (tci & VID_MASK) !== 0;
-  setNumber(mask, "vlan_tci", hasVid ? VLAN_CFI | VID_MASK : 0xffff);
-  const etherType = getNumber(key, "eth_type");
-  if (etherType === ETH_TYPE.ipv4 || etherType === ETH_TYPE.ipv6) setOnes(mask, "nw_frag");
-  return mask;
 }
