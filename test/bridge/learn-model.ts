@@ -1,4 +1,5 @@
-// A VLAN-aware learning switch as one would explain it: lists, and frames as text. What the policy is compared with.
+// A VLAN-aware learning switch as one would explain it: lists, and frames as text. What the policy is
+// compared with.
 import { printActions } from "../../src/action/odp/print-actions.ts";
 import type { VlanMode } from "../../src/bridge/learn/vlan.ts";
 

@@ -1,6 +1,6 @@
-// The learning policy against a plain model: random ports, VLANs, addresses, moves and ageing under a virtual clock. Of
-// each decision: it sends what the model sends; it holds for every key that equals the packet's under the mask; and no
-// installed flow goes stale without takeChanges() naming it.
+// The learning policy against a plain model: random ports, VLANs, addresses, moves and ageing under a virtual
+// clock. Of each decision: it sends what the model sends; it holds for every key that equals the packet's
+// under the mask; and no installed flow goes stale without takeChanges() naming it.
 import fc from "fast-check";
 import t from "tap";
 import { LearnPolicy } from "../../src/bridge/learn/learn-policy.ts";
@@ -132,8 +132,7 @@ class Rig {
     this.policy.setPort(portNo, port);
     const before = this.model.ports.get(portNo);
     if (before !== undefined && JSON.stringify(before) !== JSON.stringify(port))
-      const before = this.model.ports.get(portNo);
-    if (before !== undefined && JSON.stringify(before) !== JSON.stringify(port)) this.model.forgetPort(portNo);
+      this.model.forgetPort(portNo);
     this.model.ports.set(portNo, port);
   }
 

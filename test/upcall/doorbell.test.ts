@@ -1,5 +1,6 @@
-// The handler's sleep and the workers' ringing between real threads: no wake-up is lost. The sleeps have a limit far
-// beyond any scheduling delay, so a sleep that runs into it with a record in a ring is a lost wake-up and nothing else.
+// The handler's sleep and the workers' ringing between real threads: no wake-up is lost. The sleeps have a
+// limit far beyond any scheduling delay, so a sleep that runs into it with a record in a ring is a lost wake-
+// up and nothing else.
 import t from "tap";
 import { DoorbellListener, DoorbellRinger } from "../../src/ring/doorbell.ts";
 import { RingConsumer } from "../../src/ring/spsc-ring.ts";

@@ -1,5 +1,5 @@
-// A worker of doorbell.test.ts: publishes one record, rings, and publishes no other until that one was taken. So each
-// record's wake-up matters: if it is lost nobody rings again.
+// A worker of doorbell.test.ts: publishes one record, rings, and publishes no other until that one was taken.
+// So each record's wake-up matters: if it is lost nobody rings again.
 import { DoorbellRinger } from "../../src/ring/doorbell.ts";
 import { RingProducer } from "../../src/ring/spsc-ring.ts";
 import { SeededRandom } from "../support/random.ts";

@@ -1,5 +1,5 @@
-// A switch in one thread around the real handler: dummy ports, a Pmd for each worker, the table and a policy. The test
-// takes the turns and sets the time; the debug ledger is on.
+// A switch in one thread around the real handler: dummy ports, a Pmd for each worker, the table and a policy.
+// The test takes the turns and sets the time; the debug ledger is on.
 import { parseActions } from "../../src/action/odp/parse-actions.ts";
 import { printActions } from "../../src/action/odp/print-actions.ts";
 import { createHandlerCore, type HandlerCore } from "../../src/control/handler-core.ts";
