@@ -9,7 +9,7 @@ export const DROP_REASONS = [
   { name: "upcall_share", help: "no flow matched and the port had used up its share of the upcall ring" },
   {
     name: "upcall_userspace",
-    help: "the packet of a userspace action found the upcall ring full or its pid without a listener",
+    help: "the packet of a userspace action found the upcall ring full or its port's share used up",
   },
   { name: "invalid_port", help: "output to a port that does not exist" },
   { name: "port_down", help: "output to a port that is down" },
