@@ -30,8 +30,17 @@ export interface MissSink {
   follow(slot: number, frame: number): void;
 }
 
+/** Where packets leave a datapath. */
+export interface PacketSink extends OutputSink {
+  /**
+   * output() of the packets in slots `from` .. `to` - 1 to the ports in their `outPort` column, which are ports' numbers
+   * but need not exist. Sets their entries of the `frame` column to NO_FRAME.
+   */
+  outputRun(from: number, to: number): void;
+}
+
 /** Everything that leaves an engine goes here. */
 export interface EngineSinks {
-  readonly output: OutputSink;
+  readonly output: PacketSink;
   readonly misses: MissSink;
 }

@@ -8,6 +8,7 @@
 import type { Arena } from "../memory/arena.ts";
 import { BATCH, FLOW_COUNT_BYTES } from "../memory/batch-layout.ts";
 import type { TableReader } from "../table/table-reader.ts";
+import type { BatchColumns } from "./batch-columns.ts";
 
 const GUESSES = 256;
 const ENTRY_WORDS = FLOW_COUNT_BYTES / 4;
@@ -15,40 +16,46 @@ const ENTRY_WORDS = FLOW_COUNT_BYTES / 4;
 export class FlowCounts {
   readonly #arena: Arena;
   readonly #i32: Int32Array;
+  readonly #columns: BatchColumns;
   readonly #stats: number;
   readonly #entries: number;
-  readonly #first: number;
   readonly #guesses = new Uint8Array(GUESSES);
   #count = 0;
 
-  /** @param batch arena offset of the thread's batch */
-  constructor(arena: Arena, batch: number, table: TableReader) {
+  constructor(arena: Arena, columns: BatchColumns, table: TableReader) {
     this.#arena = arena;
     this.#i32 = arena.i32;
+    this.#columns = columns;
     this.#stats = table.statsOffset(0);
-    this.#entries = batch + BATCH.flowCounts;
-    this.#first = this.#entries >>> 2;
+    this.#entries = columns.batch + BATCH.flowCounts;
   }
 
-  /** Counts a packet of flow `flowNo`; at most BATCH_SIZE of them between two flushes. */
-  add(flowNo: number, packetBytes: number, tcpFlags: number): void {
+  /** Counts the packets of slots `from` .. `to` - 1, which all hit; at most BATCH_SIZE between two flushes. */
+  add(from: number, to: number): void {
     const i32 = this.#i32;
-    const place = flowNo & (GUESSES - 1);
-    const guess = this.#guesses[place]!;
-    let entry = this.#first + guess * ENTRY_WORDS;
-    if (guess < this.#count && i32[entry] === flowNo) {
-      i32[entry + 1]! += 1;
-      i32[entry + 2]! += packetBytes;
-      i32[entry + 3]! |= tcpFlags;
-      return;
+    const guesses = this.#guesses;
+    const { flows, packetBytes, tcpFlags } = this.#columns;
+    const first = this.#entries >>> 2;
+    let count = this.#count;
+    for (let slot = from; slot < to; slot += 1) {
+      const flowNo = i32[(flows + slot) | 0]!;
+      const place = flowNo & (GUESSES - 1);
+      const guess = guesses[place]!;
+      let entry = (first + guess * ENTRY_WORDS) | 0;
+      if (guess >= count || i32[entry] !== flowNo) {
+        entry = (first + count * ENTRY_WORDS) | 0;
+        guesses[place] = count;
+        count += 1;
+        i32[entry] = flowNo;
+        i32[(entry + 1) | 0] = 0;
+        i32[(entry + 2) | 0] = 0;
+        i32[(entry + 3) | 0] = 0;
+      }
+      i32[(entry + 1) | 0]! += 1;
+      i32[(entry + 2) | 0]! += i32[(packetBytes + slot) | 0]!;
+      i32[(entry + 3) | 0]! |= i32[(tcpFlags + slot) | 0]!;
     }
-    entry = this.#first + this.#count * ENTRY_WORDS;
-    this.#guesses[place] = this.#count;
-    this.#count += 1;
-    i32[entry] = flowNo;
-    i32[entry + 1] = 1;
-    i32[entry + 2] = packetBytes;
-    i32[entry + 3] = tcpFlags;
+    this.#count = count;
   }
 
   /** Adds what was collected to the flows' statistics. @param now [0] the time in milliseconds */

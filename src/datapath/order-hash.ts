@@ -20,19 +20,19 @@ const LINE_1 = 2;
 const mix = (hash: number, word: number): number =>
   ((hash << 9) | (hash >>> 23)) ^ Math.imul(word ^ (word >>> 15), 0x2c1b3c6d);
 
-/** @param key arena offset of the slot; `dirtyLines` which of its lines are not zero */
-export function orderHash(u32: Uint32Array, key: number, dirtyLines: number): number {
+/** A signed word. @param key arena offset of the slot; `dirtyLines` which of its lines are not zero */
+export function orderHash(i32: Int32Array, key: number, dirtyLines: number): number {
   const word = key >>> 2;
-  let hash = u32[word + IN_PORT]! | 0;
-  for (let index = 0; index < 4; index += 1) hash = mix(hash, u32[word + ETHERNET + index]!);
-  hash = mix(hash, u32[word + TYPE_AND_PROTO]! & NO_FRAG);
-  hash = mix(hash, u32[word + NW_SRC]!);
-  hash = mix(hash, u32[word + NW_DST]!);
-  hash = mix(hash, u32[word + PORTS]!);
+  let hash = i32[word + IN_PORT]!;
+  for (let index = 0; index < 4; index += 1) hash = mix(hash, i32[word + ETHERNET + index]!);
+  hash = mix(hash, i32[word + TYPE_AND_PROTO]! & NO_FRAG);
+  hash = mix(hash, i32[word + NW_SRC]!);
+  hash = mix(hash, i32[word + NW_DST]!);
+  hash = mix(hash, i32[word + PORTS]!);
   if ((dirtyLines & LINE_1) !== 0) {
-    for (let index = 0; index < IPV6_WORDS; index += 1) hash = mix(hash, u32[word + IPV6 + index]!);
+    for (let index = 0; index < IPV6_WORDS; index += 1) hash = mix(hash, i32[word + IPV6 + index]!);
   }
   hash ^= hash >>> 16;
   hash = Math.imul(hash, 0x85ebca6b);
-  return (hash ^ (hash >>> 13)) >>> 0;
+  return hash ^ (hash >>> 13);
 }

@@ -2,47 +2,46 @@
 // the oracle of tests, and the path of every packet that compiled code does not take.
 //
 // A batch goes through passes, so that the loads of one pass do not wait for each other: extraction of all keys, one
-// look-up of all (table/table-reader.ts), then the actions packet by packet in the order of arrival, which keeps every
-// output in order. Statistics are counted once for each flow of the batch.
+// look-up of all (table/table-reader.ts), the flows' statistics, their action lists, then the actions packet by packet
+// in the order of arrival, which keeps every output in order. Packets whose actions are one output, as most are, go to
+// the sink in runs; the others through the executor.
+//
+// What runs per packet keeps what it needs in locals and adds by `| 0`: V8 loads and checks a field anew after every
+// call, and checks other additions for overflow.
 //
 // Per packet: extraction, look-up, actions; no allocation. Per batch: a few counters. Memory: this thread's batch.
 // Counters: lookup_hit and lookup_miss of packets received, masks_probed, copied, rx_short, no_frame, and the flows'.
 // Packets that came back from the handler were counted when they missed.
 import { ACTION } from "../action/attributes.ts";
 import { Executor } from "../action/executor.ts";
-import type { OutputSink } from "../action/output-sink.ts";
-import { Extractor } from "../flow/extract.ts";
-import { ALL_LINES } from "../flow/extract-cursor.ts";
 import { KEY_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
-import { BATCH, BATCH_BYTES, BATCH_SIZE, LINEAR_BYTES } from "../memory/batch-layout.ts";
-import { NO_FRAME as NONE } from "../memory/frame-layout.ts";
+import { BATCH, NO_PORT } from "../memory/batch-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
-import { ETH } from "../packet/link-headers.ts";
 import { TableReader } from "../table/table-reader.ts";
+import { BatchColumns } from "./batch-columns.ts";
+import { BatchExtractor } from "./batch-extractor.ts";
 import { COUNTER, type ThreadCounters } from "./counters.ts";
 import { DROP } from "./drop-reason.ts";
-import type { Engine, EngineSinks, MissSink } from "./engine.ts";
+import type { Engine, EngineSinks, MissSink, PacketSink } from "./engine.ts";
 import { FlowCounts } from "./flow-counts.ts";
 import { orderHash } from "./order-hash.ts";
 
 // Module constants, because V8 folds them and loads an imported table anew each time.
-const NO_FRAME = NONE;
-const KEY_STRIDE = KEY_BYTES;
-const ETH_BYTES_MIN: number = ETH.headerBytes;
 const {
   lookup_hit: LOOKUP_HIT,
   lookup_miss: LOOKUP_MISS,
   masks_probed: MASKS_PROBED,
   copied: COPIED,
 } = COUNTER;
-/** A gathered packet starts at 2 mod 4 like a frame, so that the extractor's fast path takes it. */
-const GATHER_AT = 2;
+const KEY_STRIDE = KEY_BYTES;
+/** NO_FRAME and NO_PORT as the signed view shows them. */
+const FRAME_GONE = -1;
+const PORT_UNKNOWN = NO_PORT | 0;
 /** A list of one output action: its header word (length, type) and the list's length. */
 const OUTPUT_BYTES = 8;
 const OUTPUT_HEADER = OUTPUT_BYTES | (ACTION.output << 16);
-const GATHER_BYTES_MAX = LINEAR_BYTES - GATHER_AT;
 
 export interface EngineContext {
   readonly arena: Arena;
@@ -57,65 +56,37 @@ export interface EngineContext {
 }
 
 export class ReferenceEngine implements Engine {
-  readonly #u32: Uint32Array;
+  readonly #i32: Int32Array;
   readonly #packets: Packets;
-  readonly #pool: FramePool;
   readonly #counters: ThreadCounters;
   readonly #now: Float64Array;
+  readonly #output: PacketSink;
   readonly #misses: MissSink;
-  readonly #output: OutputSink;
-  readonly #extractor: Extractor;
+  readonly #columns: BatchColumns;
+  readonly #extractor: BatchExtractor;
   readonly #table: TableReader;
   readonly #executor: Executor;
   readonly #flowCounts: FlowCounts;
-  readonly #batch: number;
-  readonly #keys: number;
-  readonly #linear: number;
-  /** Columns, as indices of the 32-bit view. */
-  readonly #frames: number;
-  readonly #packetBytes: number;
-  readonly #l3Offsets: number;
-  readonly #l4Offsets: number;
-  readonly #flows: number;
-  readonly #orderHashes: number;
-  readonly #dirtyLines: number;
-  readonly #tcpFlags: number;
-  readonly #actions: number;
   #probesSeen = 0;
 
   constructor(context: EngineContext, sinks: EngineSinks) {
     const { arena, threadIndex, pool, packets } = context;
-    const batch = arena.region("batches").offset + threadIndex * BATCH_BYTES;
-    this.#u32 = arena.u32;
+    const columns = new BatchColumns(arena, threadIndex);
+    this.#i32 = arena.i32;
     this.#packets = packets;
-    this.#pool = pool;
     this.#counters = context.counters;
     this.#now = context.now;
-    this.#misses = sinks.misses;
-    this.#extractor = new Extractor(arena, context.vlanLimit);
-    this.#table = new TableReader(arena, threadIndex);
-    this.#executor = new Executor(arena, pool, packets, sinks.output, batch + BATCH.linear);
-    this.#flowCounts = new FlowCounts(arena, batch, this.#table);
     this.#output = sinks.output;
-    this.#batch = batch;
-    this.#keys = batch + BATCH.keys;
-    this.#linear = batch + BATCH.linear;
-    const column = (offset: number): number => (batch + offset) >>> 2;
-    this.#frames = column(BATCH.frame);
-    this.#packetBytes = column(BATCH.packetBytes);
-    this.#l3Offsets = column(BATCH.l3Offset);
-    this.#l4Offsets = column(BATCH.l4Offset);
-    this.#flows = column(BATCH.flow);
-    this.#orderHashes = column(BATCH.orderHash);
-    this.#dirtyLines = column(BATCH.dirtyLines);
-    this.#tcpFlags = column(BATCH.tcpFlags);
-    this.#actions = column(BATCH.actions);
-    // Whoever had this batch before may have ended anywhere: nothing is known of the key slots.
-    this.#u32.fill(ALL_LINES, this.#dirtyLines, this.#dirtyLines + BATCH_SIZE);
+    this.#misses = sinks.misses;
+    this.#columns = columns;
+    this.#extractor = new BatchExtractor({ ...context, columns });
+    this.#table = new TableReader(arena, threadIndex);
+    this.#executor = new Executor(arena, pool, packets, sinks.output, columns.batch + BATCH.linear);
+    this.#flowCounts = new FlowCounts(arena, columns, this.#table);
   }
 
   process(count: number, portNo: number): void {
-    const kept = this.#extract(count, portNo);
+    const kept = this.#extractor.extract(count, portNo);
     if (kept === 0) return;
     const hits = this.#lookup(kept);
     this.#counters.add(LOOKUP_HIT, hits);
@@ -126,7 +97,7 @@ export class ReferenceEngine implements Engine {
   }
 
   processReinjected(count: number, portNo: number): void {
-    const kept = this.#extract(count, portNo);
+    const kept = this.#extractor.extract(count, portNo);
     if (kept === 0) return;
     if (this.#lookup(kept) === kept) this.#actOnHits(kept);
     else this.#actOnReinjected(kept);
@@ -134,78 +105,24 @@ export class ReferenceEngine implements Engine {
   }
 
   execute(count: number): void {
+    const { frames, flows } = this.#columns;
     for (let slot = 0; slot < count; slot += 1) {
-      const frame = this.#u32[this.#frames + slot]!;
-      const packetBytes = this.#packets.packetBytes(frame);
-      this.#extractPacket(slot, frame, packetBytes, this.#packets.portNo(frame));
-      this.#u32[this.#flows + slot] = 0;
+      const frame = this.#i32[frames + slot]!;
+      this.#extractor.extractPacket(
+        slot,
+        frame,
+        this.#packets.packetBytes(frame),
+        this.#packets.portNo(frame),
+      );
+      this.#i32[flows + slot] = 0;
     }
-    for (let slot = 0; slot < count; slot += 1) {
-      this.#carryOut(slot);
-    }
+    this.#findOutPorts(0, count);
+    this.#carryOut(0, count);
     this.#finish();
   }
 
-  /** Extracts all keys. Returns how many packets are left: those too short for Ethernet are dropped, as in OVS. */
-  #extract(count: number, portNo: number): number {
-    let kept = 0;
-    for (let index = 0; index < count; index += 1) {
-      const frame = this.#u32[this.#frames + index]!;
-      const packetBytes = this.#packets.packetBytes(frame);
-      if (packetBytes < ETH_BYTES_MIN) {
-        this.#u32[this.#frames + index] = NO_FRAME;
-        this.#counters.drop(DROP.rx_short, 1);
-        this.#pool.freePacket(frame);
-        continue;
-      }
-      if (kept !== index) {
-        this.#u32[this.#frames + kept] = frame;
-        this.#u32[this.#frames + index] = NO_FRAME;
-      }
-      this.#extractPacket(kept, frame, packetBytes, portNo);
-      kept += 1;
-    }
-    return kept;
-  }
-
-  #extractPacket(slot: number, frame: number, packetBytes: number, portNo: number): void {
-    const u32 = this.#u32;
-    const extractor = this.#extractor;
-    const key = this.#keys + slot * KEY_STRIDE;
-    const dirty = u32[this.#dirtyLines + slot]!;
-    const linearBytes = this.#packets.dataBytes(frame);
-    let lines = extractor.receive(
-      this.#packets.head(frame) | 0,
-      linearBytes,
-      packetBytes,
-      key,
-      dirty,
-      portNo,
-    );
-    if (extractor.needsMoreLinear)
-      lines = this.#extractGathered(frame, packetBytes, key, dirty | lines, portNo);
-    u32[this.#dirtyLines + slot] = lines;
-    u32[this.#packetBytes + slot] = packetBytes;
-    u32[this.#l3Offsets + slot] = extractor.l3Offset;
-    u32[this.#l4Offsets + slot] = extractor.l4Offset;
-    u32[this.#tcpFlags + slot] = extractor.tcpFlags;
-  }
-
-  /** Headers that do not all lie in the first frame: the packet is gathered and extracted again. */
-  #extractGathered(
-    frame: number,
-    packetBytes: number,
-    key: number,
-    dirtyLines: number,
-    portNo: number,
-  ): number {
-    const at = this.#linear + GATHER_AT;
-    const bytes = this.#packets.gather(frame, at, Math.min(packetBytes, GATHER_BYTES_MAX));
-    return this.#extractor.receive(at | 0, bytes, packetBytes, key, dirtyLines, portNo);
-  }
-
   #lookup(count: number): number {
-    const hits = this.#table.lookupBatch(this.#batch, count);
+    const hits = this.#table.lookupBatch(this.#columns.batch, count);
     const probes = this.#table.probes;
     this.#counters.add(MASKS_PROBED, probes - this.#probesSeen);
     this.#probesSeen = probes;
@@ -214,91 +131,105 @@ export class ReferenceEngine implements Engine {
 
   /** The usual case: every packet hit a flow and none has to wait behind a miss. */
   #actOnHits(count: number): void {
-    const u32 = this.#u32;
-    for (let slot = 0; slot < count; slot += 1) this.#countHit(slot);
-    for (let slot = 0; slot < count; slot += 1) {
-      u32[this.#actions + slot] = this.#table.actionList(u32[this.#flows + slot]!);
-    }
-    for (let slot = 0; slot < count; slot += 1) this.#carryOut(slot);
+    this.#flowCounts.add(0, count);
+    this.#table.loadActionLists(this.#columns.batch, count);
+    this.#findOutPorts(0, count);
+    this.#carryOut(0, count);
   }
 
   /** Misses go up, and what hit behind a miss of its own conversation goes up behind it. */
   #actInOrder(count: number): void {
-    const u32 = this.#u32;
     const misses = this.#misses;
     for (let slot = 0; slot < count; slot += 1) {
-      const frame = u32[this.#frames + slot]!;
-      const flowNo = u32[this.#flows + slot]!;
-      if (flowNo === 0) {
+      if (this.#i32[this.#columns.flows + slot] === 0) {
         this.#setOrderHash(slot);
-        u32[this.#frames + slot] = NO_FRAME;
-        misses.miss(slot, frame);
+        misses.miss(slot, this.#takeFrame(slot));
       } else if (misses.orderedCount !== 0 && misses.isBehindMiss(this.#setOrderHash(slot))) {
-        u32[this.#frames + slot] = NO_FRAME;
-        misses.follow(slot, frame);
+        misses.follow(slot, this.#takeFrame(slot));
       } else {
-        this.#hit(slot, flowNo);
+        this.#actOnHit(slot);
       }
     }
   }
 
   #actOnReinjected(count: number): void {
-    const u32 = this.#u32;
     for (let slot = 0; slot < count; slot += 1) {
-      const frame = u32[this.#frames + slot]!;
-      const flowNo = u32[this.#flows + slot]!;
-      if (flowNo !== 0) {
-        this.#hit(slot, flowNo);
+      if (this.#i32[this.#columns.flows + slot] !== 0) {
+        this.#actOnHit(slot);
       } else {
         this.#setOrderHash(slot);
-        u32[this.#frames + slot] = NO_FRAME;
-        this.#misses.miss(slot, frame);
+        this.#misses.miss(slot, this.#takeFrame(slot));
       }
     }
   }
 
+  #actOnHit(slot: number): void {
+    const { flows, actions } = this.#columns;
+    this.#flowCounts.add(slot, slot + 1);
+    this.#i32[actions + slot] = this.#table.actionList(this.#i32[flows + slot]!);
+    this.#findOutPorts(slot, slot + 1);
+    this.#carryOut(slot, slot + 1);
+  }
+
   #setOrderHash(slot: number): number {
-    const hash = orderHash(this.#u32, this.#keys + slot * KEY_STRIDE, this.#u32[this.#dirtyLines + slot]!);
-    this.#u32[this.#orderHashes + slot] = hash;
+    const { keys, dirtyLines, orderHashes } = this.#columns;
+    const hash = orderHash(this.#i32, keys + slot * KEY_STRIDE, this.#i32[dirtyLines + slot]!);
+    this.#i32[orderHashes + slot] = hash;
     return hash;
   }
 
-  #hit(slot: number, flowNo: number): void {
-    this.#countHit(slot);
-    this.#u32[this.#actions + slot] = this.#table.actionList(flowNo);
-    this.#carryOut(slot);
+  /** The slot's packet, whose owner is the caller from now on: whoever takes over from a dead worker leaves it alone. */
+  #takeFrame(slot: number): number {
+    const at = this.#columns.frames + slot;
+    const frame = this.#i32[at]!;
+    this.#i32[at] = FRAME_GONE;
+    return frame;
   }
 
-  #countHit(slot: number): void {
-    const u32 = this.#u32;
-    this.#flowCounts.add(
-      u32[this.#flows + slot]!,
-      u32[this.#packetBytes + slot]!,
-      u32[this.#tcpFlags + slot]!,
-    );
-  }
-
-  /** Carries out the slot's action list on its packet. */
-  #carryOut(slot: number): void {
-    const u32 = this.#u32;
-    const frame = u32[this.#frames + slot]!;
-    const list = u32[this.#actions + slot]!;
-    const actions = this.#table.actionsOffset(list);
-    const actionsBytes = this.#table.actionsBytes(list);
-    // From here on the executor's and the sinks': whoever takes over from a dead worker frees what stands here.
-    u32[this.#frames + slot] = NO_FRAME;
-    if (actionsBytes === OUTPUT_BYTES && u32[actions >>> 2] === OUTPUT_HEADER) {
-      // The usual list needs no walk: one output.
-      this.#output.output(u32[(actions >>> 2) + 1]!, frame);
-      return;
+  /** Writes the `outPort` column: where packets go whose list is one output. */
+  #findOutPorts(from: number, to: number): void {
+    const i32 = this.#i32;
+    const table = this.#table;
+    const { actions, outPorts } = this.#columns;
+    let list = -1;
+    let portNo = PORT_UNKNOWN;
+    for (let slot = from; slot < to; slot += 1) {
+      const next = i32[(actions + slot) | 0]!;
+      if (next !== list) {
+        list = next;
+        const word = table.actionsOffset(list) >>> 2;
+        const isOutput = table.actionsBytes(list) === OUTPUT_BYTES && i32[word] === OUTPUT_HEADER;
+        portNo = isOutput ? i32[word + 1]! : PORT_UNKNOWN;
+      }
+      i32[(outPorts + slot) | 0] = portNo;
     }
+  }
+
+  /** Carries out the action lists of slots `from` .. `to` - 1. */
+  #carryOut(from: number, to: number): void {
+    const i32 = this.#i32;
+    const { outPorts } = this.#columns;
+    let slot = from;
+    while (slot < to) {
+      const start = slot;
+      while (slot < to && i32[(outPorts + slot) | 0] !== PORT_UNKNOWN) slot = (slot + 1) | 0;
+      if (slot > start) this.#output.outputRun(start, slot);
+      if (slot < to) this.#walk(slot);
+      slot = (slot + 1) | 0;
+    }
+  }
+
+  /** A list that takes the executor. */
+  #walk(slot: number): void {
+    const { l3Offsets, l4Offsets, actions } = this.#columns;
+    const list = this.#i32[actions + slot]!;
     this.#executor.execute(
-      frame,
+      this.#takeFrame(slot),
       slot,
-      u32[this.#l3Offsets + slot]!,
-      u32[this.#l4Offsets + slot]!,
-      actions,
-      actionsBytes,
+      this.#i32[l3Offsets + slot]!,
+      this.#i32[l4Offsets + slot]!,
+      this.#table.actionsOffset(list),
+      this.#table.actionsBytes(list),
     );
   }
 

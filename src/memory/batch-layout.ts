@@ -36,10 +36,14 @@ export const BATCH = {
   inFlight: 2560 + 65 * 640 + 10240,
   /** BATCH_SIZE entries of FLOW_COUNT_BYTES: what the burst adds to flows' statistics (datapath/flow-counts.ts). */
   flowCounts: 2560 + 65 * 640 + 10240 + 8192,
+  /** The port that the packet goes to when its actions are one output, else NO_PORT. */
+  outPort: 2560 + 65 * 640 + 10240 + 8192 + 1024,
 } as const;
 
 /** Order hashes that are told apart: a power of two. */
 export const ORDER_SLOTS = 4096;
+/** In the `outPort` column: there is more to do than one output. */
+export const NO_PORT = 0xffffffff;
 /** Flow number, packets, bytes, TCP flags: a word each, as intrinsics.countFlows reads them. */
 export const FLOW_COUNT_BYTES = 16;
 /** A gathered packet: 9,022 bytes and what actions push before it, rounded up. */

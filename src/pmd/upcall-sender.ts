@@ -144,7 +144,7 @@ export class UpcallSender implements MissSink {
       actions = this.#table.actionsOffset(list);
       actionsBytes = this.#table.actionsBytes(list);
     }
-    const hash = orderHash(this.#u32, key, keyLines);
+    const hash = orderHash(this.#arena.i32, key, keyLines);
     if (
       this.#hasRoom(portNo, this.#writer.actionCharge(keyLines, attributeBytes, actionsBytes)) &&
       this.#writer.action(

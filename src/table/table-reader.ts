@@ -8,6 +8,7 @@
 //
 // A flow number that a look-up returned, and what hangs on it, may be used until the thread's next quiescent point.
 import type { Arena } from "../memory/arena.ts";
+import { BATCH } from "../memory/batch-layout.ts";
 import { FLOW_STATS_BYTES, SUBTABLE_HITS_BYTES } from "../memory/region-plan.ts";
 import { ACTION_HEADER, ACTION_HEADER_BYTES, ACTION_UNIT_BYTES } from "./action-store.ts";
 import { BatchProbe } from "./batch-probe.ts";
@@ -24,6 +25,7 @@ import { SubtableProbe } from "./subtable-probe.ts";
 
 /** A module constant: a property of an object, `as const` or not, is a load in hot code. */
 const FLOW_ACTIONS = FLOW.actions;
+const RECORD_WORDS = FLOW_WORDS;
 
 export class TableReader {
   readonly #arena: Arena;
@@ -132,6 +134,18 @@ export class TableReader {
    */
   actionList(flowNo: number): number {
     return this.#i32[this.#flows + flowNo * FLOW_WORDS + FLOW_ACTIONS]!;
+  }
+
+  /** actionList() of packets 0 .. count - 1 of the batch, which all hit: writes the `actions` column. */
+  loadActionLists(batch: number, count: number): void {
+    const i32 = this.#i32;
+    const flowColumn = (batch + BATCH.flow) >>> 2;
+    const listColumn = (batch + BATCH.actions) >>> 2;
+    const lists = (this.#flows + FLOW_ACTIONS) | 0;
+    for (let packet = 0; packet < count; packet += 1) {
+      i32[(listColumn + packet) | 0] =
+        i32[(lists + Math.imul(i32[(flowColumn + packet) | 0]!, RECORD_WORDS)) | 0]!;
+    }
   }
 
   /** Byte offset of the list's first attribute. */

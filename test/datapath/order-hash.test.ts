@@ -27,7 +27,7 @@ const COVERED: readonly FieldName[] = [
 const ALL_LINES = 0x3ff;
 
 const hashOf = (key: Uint8Array): number => {
-  const words = new Uint32Array(KEY_BYTES / 4);
+  const words = new Int32Array(KEY_BYTES / 4);
   new Uint8Array(words.buffer).set(key);
   return orderHash(words, 0, ALL_LINES);
 };

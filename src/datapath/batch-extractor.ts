@@ -1,0 +1,122 @@
+// The first pass over a batch: every packet's key and what goes with it.
+//
+// Per packet: one extraction, five columns. Memory: the thread's batch; reads frames and their records. Counters:
+// rx_short.
+import { Extractor } from "../flow/extract.ts";
+import { ALL_LINES } from "../flow/extract-cursor.ts";
+import { KEY_BYTES } from "../flow/fields.ts";
+import type { Arena } from "../memory/arena.ts";
+import { BATCH, BATCH_SIZE, LINEAR_BYTES } from "../memory/batch-layout.ts";
+import { FRAME_META_BYTES, META16, META32 } from "../memory/frame-layout.ts";
+import type { FramePool } from "../memory/frame-pool.ts";
+import type { Packets } from "../memory/packets.ts";
+import { ETH } from "../packet/link-headers.ts";
+import type { BatchColumns } from "./batch-columns.ts";
+import type { ThreadCounters } from "./counters.ts";
+import { DROP } from "./drop-reason.ts";
+
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const KEY_STRIDE = KEY_BYTES;
+const META_WORDS = FRAME_META_BYTES / 4;
+const PACKET_BYTES_WORD = META32.packetBytes;
+/** The record's word that holds dataOffset (low half) and dataBytes (high half). */
+const DATA_WORD = META16.dataOffset / 2;
+const ETH_BYTES_MIN: number = ETH.headerBytes;
+/** NO_FRAME as the signed view shows it. */
+const FRAME_GONE = -1;
+/** A gathered packet starts at 2 mod 4 like a frame, so that the extractor's fast path takes it. */
+const GATHER_AT = 2;
+const GATHER_BYTES_MAX = LINEAR_BYTES - GATHER_AT;
+
+export interface BatchExtractorContext {
+  readonly arena: Arena;
+  readonly columns: BatchColumns;
+  readonly pool: FramePool;
+  readonly packets: Packets;
+  readonly counters: ThreadCounters;
+  /** As OVS's other_config:vlan-limit. */
+  readonly vlanLimit: number;
+}
+
+export class BatchExtractor {
+  readonly #i32: Int32Array;
+  readonly #columns: BatchColumns;
+  readonly #pool: FramePool;
+  readonly #packets: Packets;
+  readonly #counters: ThreadCounters;
+  readonly #extractor: Extractor;
+  readonly #meta: number;
+  readonly #frames: number;
+  readonly #frameBytes: number;
+  readonly #linear: number;
+
+  constructor({ arena, columns, pool, packets, counters, vlanLimit }: BatchExtractorContext) {
+    this.#i32 = arena.i32;
+    this.#columns = columns;
+    this.#pool = pool;
+    this.#packets = packets;
+    this.#counters = counters;
+    this.#extractor = new Extractor(arena, vlanLimit);
+    this.#meta = arena.region("frameMeta").offset >>> 2;
+    this.#frames = arena.region("frames").offset;
+    this.#frameBytes = arena.plan.sizes.frameBytes;
+    this.#linear = columns.batch + BATCH.linear;
+    // Whoever had this batch before may have ended anywhere: nothing is known of the key slots.
+    this.#i32.fill(ALL_LINES, columns.dirtyLines, columns.dirtyLines + BATCH_SIZE);
+  }
+
+  /** Extracts all packets. Returns how many are left: those too short for Ethernet are dropped, as in OVS. */
+  extract(count: number, portNo: number): number {
+    const i32 = this.#i32;
+    const meta = this.#meta;
+    const { frames } = this.#columns;
+    let kept = 0;
+    for (let index = 0; index < count; index += 1) {
+      const frame = i32[(frames + index) | 0]!;
+      const packetBytes = i32[(meta + Math.imul(frame, META_WORDS) + PACKET_BYTES_WORD) | 0]!;
+      if (packetBytes < ETH_BYTES_MIN) {
+        this.#dropShort(index, frame);
+        continue;
+      }
+      if (kept !== index) {
+        i32[(frames + kept) | 0] = frame;
+        i32[(frames + index) | 0] = FRAME_GONE;
+      }
+      this.extractPacket(kept, frame, packetBytes, portNo);
+      kept += 1;
+    }
+    return kept;
+  }
+
+  /** Fills one slot. */
+  extractPacket(slot: number, frame: number, packetBytes: number, portNo: number): void {
+    const i32 = this.#i32;
+    const columns = this.#columns;
+    const extractor = this.#extractor;
+    const data = i32[(this.#meta + Math.imul(frame, META_WORDS) + DATA_WORD) | 0]!;
+    const head = (this.#frames + Math.imul(frame, this.#frameBytes) + (data & 0xffff)) | 0;
+    const key = columns.keys + slot * KEY_STRIDE;
+    const dirty = i32[(columns.dirtyLines + slot) | 0]!;
+    let lines = extractor.receive(head, data >>> 16, packetBytes, key, dirty, portNo);
+    if (extractor.needsMoreLinear)
+      lines = this.#extractGathered(frame, packetBytes, key, dirty | lines, portNo);
+    i32[(columns.dirtyLines + slot) | 0] = lines;
+    i32[(columns.packetBytes + slot) | 0] = packetBytes;
+    i32[(columns.l3Offsets + slot) | 0] = extractor.l3Offset;
+    i32[(columns.l4Offsets + slot) | 0] = extractor.l4Offset;
+    i32[(columns.tcpFlags + slot) | 0] = extractor.tcpFlags;
+  }
+
+  /** Headers that do not all lie in the first frame: the packet is gathered and extracted again. */
+  #extractGathered(frame: number, packetBytes: number, key: number, dirty: number, portNo: number): number {
+    const at = this.#linear + GATHER_AT;
+    const bytes = this.#packets.gather(frame, at, Math.min(packetBytes, GATHER_BYTES_MAX));
+    return this.#extractor.receive(at | 0, bytes, packetBytes, key, dirty, portNo);
+  }
+
+  #dropShort(slot: number, frame: number): void {
+    this.#i32[this.#columns.frames + slot] = FRAME_GONE;
+    this.#counters.drop(DROP.rx_short, 1);
+    this.#pool.freePacket(frame);
+  }
+}
