@@ -2,6 +2,7 @@
 // which OVS looks at whenever its output loop pops a tag; they read back as they were; drops look at no more than OVS
 // does. And frames that no host sends: from group addresses, recirculated ones, ones of unknown ports.
 import t from "tap";
+import { isReserved } from "../../src/bridge/learn/address.ts";
 import { LearnPolicy } from "../../src/bridge/learn/learn-policy.ts";
 import { portVlan } from "../../src/bridge/learn/vlan.ts";
 import { KeyExtractor } from "../../src/flow/extract-key.ts";
@@ -93,6 +94,29 @@ t.test("megaflows are those of NORMAL", { skip: oracleSkipReason() }, async (t) 
     }
   }
   t.ok(forwarded > 60, `${forwarded} of them forwarded`);
+});
+
+/** Reserved ones, their neighbours, and those of vendors. */
+const DESTINATIONS = [
+  ...["0180c2000000", "0180c2000001", "0180c200000e", "0180c200000f", "0180c2000010", "0180c2000021"],
+  ...["0180c1ffffff", "00e02b000000", "00e02b000001", "00e02b000004", "00e02b000005", "00e02b000006"],
+  ...["01000c000000", "01000c000001", "01000cccccbf", "01000cccccc0", "01000cccccc7", "01000cccccc8"],
+  ...["01000ccccccb", "01000ccccccc", "01000ccccccd", "01000cccccce", "01000cdcdcdc", "01000ccdcdcd"],
+  ...["01000ccdcdcc", "01000ccdcdce", "01005e000001", "333300000001", "ffffffffffff", HOST_B],
+];
+
+t.test("the reserved destinations are OVS's", { skip: oracleSkipReason() }, async (t) => {
+  const oracle = await Oracle.start({ portCount: 2 });
+  t.teardown(() => oracle.stop());
+  oracle.vsctl("set-fail-mode", "br0", "standalone");
+  let droppedCount = 0;
+  for (const destination of DESTINATIONS) {
+    await oracle.receive(2, `${destination}${HOST_A}${PAYLOADS["IPv4"]}`);
+    const isDropped = oracle.outputs().size === 0;
+    if (isDropped) droppedCount += 1;
+    t.equal(isReserved(Number.parseInt(destination, 16)), isDropped, destination);
+  }
+  t.equal(droppedCount, 13);
 });
 
 t.test("frames from a group address are dropped by one megaflow, and teach nothing", async (t) => {

@@ -9,7 +9,7 @@ import { answer } from "./answer.ts";
 
 /** The MAC table from another thread. */
 export interface FdbView {
-  /** The last used first. */
+  /** The one unused for longest first, as OVS lists them. */
   entries(): Promise<readonly MacEntry[]>;
   /** Forgets every address; resolves when flows that were learned from them are being revalidated. */
   flush(): Promise<void>;
