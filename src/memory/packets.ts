@@ -10,6 +10,8 @@ const META16_STRIDE = FRAME_META_BYTES / 2;
 const META32_STRIDE = FRAME_META_BYTES / 4;
 const DATA_OFFSET = META16.dataOffset;
 const DATA_BYTES = META16.dataBytes;
+/** Word of dataOffset (low half) and dataBytes (high half). */
+const DATA_WORD = META16.dataOffset / 2;
 const SEGMENT_COUNT = META16.segmentCount;
 const FLAGS = META16.flags;
 const CSUM_START = META16.csumStart;
@@ -106,13 +108,11 @@ export class Packets {
 
   /** Describes a packet of one frame. */
   setSingle(frame: number, dataOffset: number, bytes: number): void {
-    const m16 = this.#meta16 + frame * META16_STRIDE;
-    const m32 = this.#meta32 + frame * META32_STRIDE;
-    this.#u16[m16 + DATA_OFFSET] = dataOffset;
-    this.#u16[m16 + DATA_BYTES] = bytes;
-    this.#u32[m32 + NEXT_FRAME] = NO_FRAME;
-    this.#u32[m32 + PACKET_BYTES] = bytes;
-    this.#u32[m32 + SEGMENTS_AND_FLAGS] = 1;
+    const record = this.#meta32 + frame * META32_STRIDE;
+    this.#u32[record + DATA_WORD] = dataOffset | (bytes << 16);
+    this.#u32[record + NEXT_FRAME] = NO_FRAME;
+    this.#u32[record + PACKET_BYTES] = bytes;
+    this.#u32[record + SEGMENTS_AND_FLAGS] = 1;
   }
 
   /** Where this one frame's data stands; the packet's totals are the caller's to keep (setTotals). */
