@@ -29,7 +29,8 @@ export class TestArena {
 /** A frame of a private EtherType with a payload that its number decides. */
 export function testFrame(number: number, bytes = 64): Uint8Array {
   const frame = new Uint8Array(bytes);
-  frame.set([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5, number >> 8, number & 0xff]);
+  const head = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5, number >> 8, number & 0xff];
+  frame.set(head.slice(0, bytes));
   for (let at = 16; at < bytes; at += 1) frame[at] = (at * 31 + number) & 0xff;
   return frame;
 }
