@@ -23,6 +23,7 @@ import { ethernet } from "../src/packet/builder-link.ts";
 import { ipv4 } from "../src/packet/builder-network.ts";
 import { udp } from "../src/packet/builder-transport.ts";
 import { Pmd } from "../src/pmd/pmd.ts";
+import { PORT_COUNTER } from "../src/port/counters.ts";
 import type { QueueAttachment, QueueContext, QueueFactory, RxQueue, TxQueue } from "../src/port/port.ts";
 import { PORT_UP, PortTable } from "../src/port/port-table.ts";
 import { TableWriter } from "../src/table/table-writer.ts";
@@ -31,6 +32,7 @@ const FRAME_BYTES = 64;
 // Module constants, because V8 folds them and loads an imported table anew each time.
 const HEADROOM_BYTES = FRAME_HEADROOM_BYTES;
 const NO_FRAME = NONE;
+const { rx_packets: RX_PACKETS, rx_bytes: RX_BYTES } = PORT_COUNTER;
 const TEMPLATE_STRIDE = 64;
 const IN_PORT = 1;
 const OUT_PORTS = [2, 3, 4];
@@ -86,24 +88,26 @@ class MemoryRxQueue implements RxQueue {
 
   rxBurst(at: number, limit: number): number {
     const { arena, portCounters } = this.#context;
+    const { i32, intrinsics } = arena;
+    const packets = this.#packets;
+    const templates = this.#templates;
     let next = this.#next;
-    for (let index = 0; index < limit; index += 1) {
-      const frame = this.#pool.take();
-      if (frame === NO_FRAME) throw new Error("bench: the pool is empty");
-      this.#packets.setSingle(frame, HEADROOM_BYTES, FRAME_BYTES);
-      this.#packets.setPortNo(frame, IN_PORT);
-      arena.intrinsics.copy(
-        this.#packets.frameStart(frame) + HEADROOM_BYTES,
-        this.#templates + next * TEMPLATE_STRIDE,
+    const count = this.#pool.takeBurst(at, limit);
+    for (let index = 0; index < count; index += 1) {
+      const frame = i32[at + index]!;
+      packets.setSingle(frame, HEADROOM_BYTES, FRAME_BYTES);
+      packets.setPortNo(frame, IN_PORT);
+      intrinsics.copy(
+        packets.frameStart(frame) + HEADROOM_BYTES,
+        templates + next * TEMPLATE_STRIDE,
         FRAME_BYTES,
       );
-      arena.u32[at + index] = frame;
       next = next + 1 === this.#templateCount ? 0 : next + 1;
     }
     this.#next = next;
-    portCounters.add(0, limit);
-    portCounters.add(1, limit * FRAME_BYTES);
-    return limit;
+    portCounters.add(RX_PACKETS, count);
+    portCounters.add(RX_BYTES, count * FRAME_BYTES);
+    return count;
   }
 
   close(): void {}

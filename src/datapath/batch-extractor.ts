@@ -69,42 +69,37 @@ export class BatchExtractor {
   extract(count: number, portNo: number): number {
     const i32 = this.#i32;
     const meta = this.#meta;
-    const { frames } = this.#columns;
-    let kept = 0;
-    for (let index = 0; index < count; index += 1) {
+    const framesAt = this.#frames;
+    const frameBytes = this.#frameBytes;
+    const extractor = this.#extractor;
+    const { keys, frames, dirtyLines, packetBytes, l3Offsets, l4Offsets, tcpFlags } = this.#columns;
+    let slot = 0;
+    for (let index = 0; index < count; index = (index + 1) | 0) {
       const frame = i32[(frames + index) | 0]!;
-      const packetBytes = i32[(meta + Math.imul(frame, META_WORDS) + PACKET_BYTES_WORD) | 0]!;
-      if (packetBytes < ETH_BYTES_MIN) {
+      const record = (meta + Math.imul(frame, META_WORDS)) | 0;
+      const bytes = i32[(record + PACKET_BYTES_WORD) | 0]!;
+      if (bytes < ETH_BYTES_MIN) {
         this.#dropShort(index, frame);
         continue;
       }
-      if (kept !== index) {
-        i32[(frames + kept) | 0] = frame;
+      if (slot !== index) {
+        i32[(frames + slot) | 0] = frame;
         i32[(frames + index) | 0] = FRAME_GONE;
       }
-      this.extractPacket(kept, frame, packetBytes, portNo);
-      kept += 1;
+      const data = i32[(record + DATA_WORD) | 0]!;
+      const head = (framesAt + Math.imul(frame, frameBytes) + (data & 0xffff)) | 0;
+      const key = (keys + Math.imul(slot, KEY_STRIDE)) | 0;
+      const dirty = i32[(dirtyLines + slot) | 0]!;
+      let lines = extractor.receive(head, data >>> 16, bytes, key, dirty, portNo);
+      if (extractor.needsMoreLinear) lines = this.#extractGathered(frame, bytes, key, dirty | lines, portNo);
+      i32[(dirtyLines + slot) | 0] = lines;
+      i32[(packetBytes + slot) | 0] = bytes;
+      i32[(l3Offsets + slot) | 0] = extractor.l3Offset;
+      i32[(l4Offsets + slot) | 0] = extractor.l4Offset;
+      i32[(tcpFlags + slot) | 0] = extractor.tcpFlags;
+      slot = (slot + 1) | 0;
     }
-    return kept;
-  }
-
-  /** Fills one slot. */
-  extractPacket(slot: number, frame: number, packetBytes: number, portNo: number): void {
-    const i32 = this.#i32;
-    const columns = this.#columns;
-    const extractor = this.#extractor;
-    const data = i32[(this.#meta + Math.imul(frame, META_WORDS) + DATA_WORD) | 0]!;
-    const head = (this.#frames + Math.imul(frame, this.#frameBytes) + (data & 0xffff)) | 0;
-    const key = columns.keys + slot * KEY_STRIDE;
-    const dirty = i32[(columns.dirtyLines + slot) | 0]!;
-    let lines = extractor.receive(head, data >>> 16, packetBytes, key, dirty, portNo);
-    if (extractor.needsMoreLinear)
-      lines = this.#extractGathered(frame, packetBytes, key, dirty | lines, portNo);
-    i32[(columns.dirtyLines + slot) | 0] = lines;
-    i32[(columns.packetBytes + slot) | 0] = packetBytes;
-    i32[(columns.l3Offsets + slot) | 0] = extractor.l3Offset;
-    i32[(columns.l4Offsets + slot) | 0] = extractor.l4Offset;
-    i32[(columns.tcpFlags + slot) | 0] = extractor.tcpFlags;
+    return slot;
   }
 
   /** Headers that do not all lie in the first frame: the packet is gathered and extracted again. */

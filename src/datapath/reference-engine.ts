@@ -105,19 +105,17 @@ export class ReferenceEngine implements Engine {
   }
 
   execute(count: number): void {
-    const { frames, flows } = this.#columns;
-    for (let slot = 0; slot < count; slot += 1) {
-      const frame = this.#i32[frames + slot]!;
-      this.#extractor.extractPacket(
-        slot,
-        frame,
-        this.#packets.packetBytes(frame),
-        this.#packets.portNo(frame),
-      );
-      this.#i32[flows + slot] = 0;
+    // The ports that they came in on differ, so each is a batch of its own in the first slot, which is empty by then.
+    const { frames, actions, flows } = this.#columns;
+    for (let index = 0; index < count; index += 1) {
+      const frame = this.#takeFrame(index);
+      this.#i32[frames] = frame;
+      this.#i32[actions] = this.#i32[actions + index]!;
+      this.#i32[flows] = 0;
+      if (this.#extractor.extract(1, this.#packets.portNo(frame)) === 0) continue;
+      this.#findOutPorts(0, 1);
+      this.#carryOut(0, 1);
     }
-    this.#findOutPorts(0, count);
-    this.#carryOut(0, count);
     this.#finish();
   }
 

@@ -95,6 +95,30 @@ export class FramePool {
     return frame;
   }
 
+  /**
+   * take() for a whole burst: writes up to `count` frames at index `at` of the arena's 32-bit views. Returns how many,
+   * fewer only when the pool runs out.
+   */
+  takeBurst(at: number, count: number): number {
+    const u32 = this.#u32;
+    const stack = this.#stack;
+    let stackCount = u32[this.#count]!;
+    let taken = 0;
+    while (taken < count) {
+      if (stackCount === 0) {
+        stackCount = this.#refill();
+        if (stackCount === 0) break;
+      }
+      stackCount -= 1;
+      const frame = u32[stack + stackCount]!;
+      if (this.#ledger !== null) this.#ledger.move(frame, this.#ownStack, this.#ownHand);
+      u32[at + taken] = frame;
+      taken += 1;
+    }
+    u32[this.#count] = stackCount;
+    return taken;
+  }
+
   /** Writes an empty packet's record into a frame that the caller holds. */
   reset(frame: number): void {
     const m16 = this.#meta16 + frame * META16_STRIDE;
