@@ -37,6 +37,8 @@ const SEGMENTS_AND_FLAGS = META16.segmentCount / 2;
 export class FramePool {
   readonly #arena: Arena;
   readonly #u32: Uint32Array;
+  /** For counts: signed words need no check that they are small integers. */
+  readonly #i32: Int32Array;
   readonly #stack: number;
   readonly #count: number;
   readonly #meta32: number;
@@ -51,6 +53,7 @@ export class FramePool {
   constructor(arena: Arena, threadIndex: number, debug = false) {
     this.#arena = arena;
     this.#u32 = arena.u32;
+    this.#i32 = arena.i32;
     this.#stack = (arena.region("frameStacks").offset >>> 2) + threadIndex * CAPACITY;
     this.#count =
       (arena.region("threads").offset + threadIndex * THREAD_BLOCK_BYTES + THREAD.frameStackCount) >>> 2;
@@ -84,9 +87,9 @@ export class FramePool {
 
   /** A free frame whose record still says what it said, for rings that the kernel fills; NO_FRAME when empty. */
   take(): number {
-    let count = this.#u32[this.#count]!;
+    let count = this.#i32[this.#count]!;
     if (count === 0) {
-      count = this.#refill();
+      count = this.#refill() | 0;
       if (count === 0) return NO_FRAME;
     }
     const frame = this.#u32[this.#stack + count - 1]!;
@@ -102,14 +105,14 @@ export class FramePool {
   takeBurst(at: number, count: number): number {
     const u32 = this.#u32;
     const stack = this.#stack;
-    let stackCount = u32[this.#count]!;
+    let stackCount = this.#i32[this.#count]!;
     let taken = 0;
     while (taken < count) {
       if (stackCount === 0) {
-        stackCount = this.#refill();
+        stackCount = this.#refill() | 0;
         if (stackCount === 0) break;
       }
-      stackCount -= 1;
+      stackCount = (stackCount - 1) | 0;
       const frame = u32[stack + stackCount]!;
       if (this.#ledger !== null) this.#ledger.move(frame, this.#ownStack, this.#ownHand);
       u32[at + taken] = frame;
@@ -132,8 +135,8 @@ export class FramePool {
 
   /** Gives one frame back; its chain, if any, is not followed. */
   free(frame: number): void {
-    let count = this.#u32[this.#count]!;
-    if (count === CAPACITY) count = this.#spill();
+    let count = this.#i32[this.#count]!;
+    if (count === CAPACITY) count = this.#spill() | 0;
     if (this.#ledger !== null) this.#ledger.move(frame, this.#ownHand, this.#ownStack);
     this.#u32[this.#stack + count] = frame;
     this.#u32[this.#count] = count + 1;
