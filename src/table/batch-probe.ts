@@ -1,9 +1,10 @@
 // A batch of keys in one subtable. Hot.
 //
-// The batch goes through in passes (hashes, buckets, compares, results), so that the loads of one packet's bucket and
-// record run while those of the next are under way, and word by word, so that a mask word is loaded once for all packets.
-// What the passes hand on stands in columns of this object, one entry for each packet that no subtable matched so far.
-// Memory: reads subtables, buckets, flows, flowKeys; writes the batch's `flow` column.
+// The batch goes through in passes (hashes, buckets, compares, results), so that the loads of one packet's
+// bucket and record run while those of the next are under way, and word by word, so that a mask word is
+// loaded once for all packets. What the passes hand on stands in columns of this object, one entry for each
+// packet that no subtable matched so far. Memory: reads subtables, buckets, flows, flowKeys; writes the
+// batch's `flow` column.
 import { KEY_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
 import { BATCH, BATCH_SIZE } from "../memory/batch-layout.ts";
@@ -24,6 +25,8 @@ const SUBTABLE_WORD_COUNT = SUBTABLE.wordCount;
 const SUBTABLE_BLOCK_COUNT = SUBTABLE.blockCount;
 const SUBTABLE_BUCKETS = SUBTABLE.buckets;
 const FLOW_KEY = FLOW.key;
+/** From a record's key to its action list's reference, in words. */
+const ACTIONS_FROM_KEY = FLOW.actions - FLOW.key;
 const FLOW_LONG_KEY = FLOW.longKey;
 const FLOW_NUMBER_MAX = ~TAG_MASK;
 const SIZE_MASK = (1 << SIZE_BITS) - 1;
@@ -47,6 +50,8 @@ export class BatchProbe {
   readonly #storedKeys = new Int32Array(BATCH_SIZE);
   readonly #differences = new Int32Array(BATCH_SIZE);
   #flowColumn = 0;
+  /** What the touching passes read. Nobody asks for it, but V8 must keep the loads for it. */
+  touched = 0;
 
   constructor(arena: Arena) {
     this.#i32 = arena.i32;
@@ -74,7 +79,9 @@ export class BatchProbe {
   probe(subtable: number, left: number): number {
     if (left < PASSES_FROM) return this.#probeEach(subtable, this.#flowColumn, left);
     this.#hashPending(subtable, left);
+    this.#touchBuckets(subtable, left);
     this.#findCandidates(subtable, left);
+    this.#touchRecords(left);
     this.#compareCandidates(subtable, left);
     return this.#settle(subtable, this.#flowColumn, left);
   }
@@ -117,6 +124,41 @@ export class BatchProbe {
     }
   }
 
+  /**
+   * Asks for the bucket line of every key at once. There is no prefetch in JavaScript; but a loop of a few
+   * instructions around one load lets the processor have dozens of cache misses under way, where the passes
+   * proper, with their bounds checks, fit three or four packets into its window.
+   */
+  #touchBuckets(subtable: number, left: number): void {
+    const i32 = this.#i32;
+    const hashes = this.#hashes;
+    const buckets = i32[subtable + SUBTABLE_BUCKETS]!;
+    const places = (this.#buckets + Math.imul(buckets >>> SIZE_BITS, BUCKET_UNIT_WORDS)) | 0;
+    const mask = (1 << (buckets & SIZE_MASK)) - 1;
+    let touched = 0;
+    for (let index = 0; index < left; index = (index + 1) | 0) {
+      const hash = finishHash(hashes[index]!);
+      hashes[index] = hash;
+      touched |= i32[(places + (hash & mask)) | 0]!;
+    }
+    this.touched = touched;
+  }
+
+  /**
+   * Likewise both lines of every candidate's record: the stored key's, and the action list's for whoever acts
+   * on it.
+   */
+  #touchRecords(left: number): void {
+    const i32 = this.#i32;
+    const storedKeys = this.#storedKeys;
+    let touched = 0;
+    for (let index = 0; index < left; index = (index + 1) | 0) {
+      const stored = storedKeys[index]!;
+      touched |= i32[stored]! | i32[(stored + ACTIONS_FROM_KEY) | 0]!;
+    }
+    this.touched = touched;
+  }
+
   /** Second pass: the first flow with the right tag in each key's chain, 0 when there is none. */
   #findCandidates(subtable: number, left: number): void {
     const i32 = this.#i32;
@@ -129,7 +171,7 @@ export class BatchProbe {
     const places = (this.#buckets + Math.imul(buckets >>> SIZE_BITS, BUCKET_UNIT_WORDS)) | 0;
     const mask = (1 << (buckets & SIZE_MASK)) - 1;
     for (let index = 0; index < left; index += 1) {
-      const hash = finishHash(hashes[index]!);
+      const hash = hashes[index]!;
       const tag = hash & TAG_MASK;
       let place = hash & mask;
       let candidate = 0;
@@ -142,7 +184,6 @@ export class BatchProbe {
         candidate = 0;
         place = (place + 1) & mask;
       }
-      hashes[index] = hash;
       placesAt[index] = place;
       candidates[index] = candidate;
       // Without a candidate this is the unused record of number 0.
@@ -200,8 +241,8 @@ export class BatchProbe {
   }
 
   /**
-   * Last pass: writes the hits and keeps the others pending, in order; returns how many. A candidate that only shared
-   * the tag sends its packet further along the chain.
+   * Last pass: writes the hits and keeps the others pending, in order; returns how many. A candidate that
+   * only shared the tag sends its packet further along the chain.
    */
   #settle(subtable: number, flowColumn: number, left: number): number {
     const i32 = this.#i32;
