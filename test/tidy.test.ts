@@ -18,6 +18,7 @@ const ROOMS = [
   "ring",
   "table",
   "action",
+  "netlink",
   "datapath",
   "compile",
   "port",
