@@ -34,9 +34,10 @@ export interface MissSink {
 export interface PacketSink extends OutputSink {
   /**
    * output() of the packets in slots `from` .. `to` - 1 to the ports in their `outPort` column, which are ports' numbers
-   * but need not exist. Sets their entries of the `frame` column to NO_FRAME.
+   * but need not exist, up to the first slot that has NO_PORT there. Sets their entries of the `frame` column to
+   * NO_FRAME. Returns where it stopped.
    */
-  outputRun(from: number, to: number): void;
+  outputRun(from: number, to: number): number;
 }
 
 /** Everything that leaves an engine goes here. */

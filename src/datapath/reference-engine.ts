@@ -25,7 +25,6 @@ import { BatchExtractor } from "./batch-extractor.ts";
 import { COUNTER, type ThreadCounters } from "./counters.ts";
 import { DROP } from "./drop-reason.ts";
 import type { Engine, EngineSinks, MissSink, PacketSink } from "./engine.ts";
-import { FlowCounts } from "./flow-counts.ts";
 import { orderHash } from "./order-hash.ts";
 
 // Module constants, because V8 folds them and loads an imported table anew each time.
@@ -66,7 +65,6 @@ export class ReferenceEngine implements Engine {
   readonly #extractor: BatchExtractor;
   readonly #table: TableReader;
   readonly #executor: Executor;
-  readonly #flowCounts: FlowCounts;
   #probesSeen = 0;
 
   constructor(context: EngineContext, sinks: EngineSinks) {
@@ -82,7 +80,6 @@ export class ReferenceEngine implements Engine {
     this.#extractor = new BatchExtractor({ ...context, columns });
     this.#table = new TableReader(arena, threadIndex);
     this.#executor = new Executor(arena, pool, packets, sinks.output, columns.batch + BATCH.linear);
-    this.#flowCounts = new FlowCounts(arena, columns, this.#table);
   }
 
   process(count: number, portNo: number): void {
@@ -129,8 +126,9 @@ export class ReferenceEngine implements Engine {
 
   /** The usual case: every packet hit a flow and none has to wait behind a miss. */
   #actOnHits(count: number): void {
-    this.#flowCounts.add(0, count);
-    this.#table.loadActionLists(this.#columns.batch, count);
+    const { batch } = this.#columns;
+    this.#table.countFlows(batch, 0, count, this.#now);
+    this.#table.loadActionLists(batch, count);
     this.#findOutPorts(0, count);
     this.#carryOut(0, count);
   }
@@ -162,8 +160,8 @@ export class ReferenceEngine implements Engine {
   }
 
   #actOnHit(slot: number): void {
-    const { flows, actions } = this.#columns;
-    this.#flowCounts.add(slot, slot + 1);
+    const { batch, flows, actions } = this.#columns;
+    this.#table.countFlows(batch, slot, slot + 1, this.#now);
     this.#i32[actions + slot] = this.#table.actionList(this.#i32[flows + slot]!);
     this.#findOutPorts(slot, slot + 1);
     this.#carryOut(slot, slot + 1);
@@ -203,16 +201,13 @@ export class ReferenceEngine implements Engine {
     }
   }
 
-  /** Carries out the action lists of slots `from` .. `to` - 1. */
+  /** Carries out the action lists of slots `from` .. `to` - 1: runs of single outputs, and what takes the executor. */
   #carryOut(from: number, to: number): void {
-    const i32 = this.#i32;
-    const { outPorts } = this.#columns;
     let slot = from;
-    while (slot < to) {
-      const start = slot;
-      while (slot < to && i32[(outPorts + slot) | 0] !== PORT_UNKNOWN) slot = (slot + 1) | 0;
-      if (slot > start) this.#output.outputRun(start, slot);
-      if (slot < to) this.#walk(slot);
+    for (;;) {
+      slot = this.#output.outputRun(slot, to);
+      if (slot >= to) return;
+      this.#walk(slot);
       slot = (slot + 1) | 0;
     }
   }
@@ -232,7 +227,6 @@ export class ReferenceEngine implements Engine {
   }
 
   #finish(): void {
-    this.#flowCounts.flush(this.#now);
     const { copies, copiesLost } = this.#executor;
     if (copies + copiesLost === 0) return;
     // A copy that could not be had is a copy made and dropped: the books then show what is missing.

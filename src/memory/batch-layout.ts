@@ -8,8 +8,8 @@ export const BATCH_SIZE = 64;
 export const BATCH = {
   /** First frame of the packet, NO_FRAME once it was handed on. */
   frame: 0,
-  /** Byte offset in the arena of the packet's first byte. */
-  head: 256,
+  /** The port that the packet goes to when its actions are one output, else NO_PORT. */
+  outPort: 256,
   /** Bytes of the packet. */
   packetBytes: 512,
   /** Where the network header starts from `head`, 0xffff when there is none. */
@@ -34,18 +34,15 @@ export const BATCH = {
   linear: 2560 + 65 * 640,
   /** Misses in flight for each order hash, ORDER_SLOTS 16-bit counts: they outlive a worker (pmd/upcall-sender.ts). */
   inFlight: 2560 + 65 * 640 + 10240,
-  /** BATCH_SIZE entries of FLOW_COUNT_BYTES: what the burst adds to flows' statistics (datapath/flow-counts.ts). */
-  flowCounts: 2560 + 65 * 640 + 10240 + 8192,
-  /** The port that the packet goes to when its actions are one output, else NO_PORT. */
-  outPort: 2560 + 65 * 640 + 10240 + 8192 + 1024,
+  /** PROBE_COLUMNS columns of what the passes of a look-up hand on (table/batch-probe.ts). */
+  probe: 2560 + 65 * 640 + 10240 + 8192,
 } as const;
 
 /** Order hashes that are told apart: a power of two. */
 export const ORDER_SLOTS = 4096;
 /** In the `outPort` column: there is more to do than one output. */
 export const NO_PORT = 0xffffffff;
-/** Flow number, packets, bytes, TCP flags: a word each, as intrinsics.countFlows reads them. */
-export const FLOW_COUNT_BYTES = 16;
+export const PROBE_COLUMNS = 7;
 /** A gathered packet: 9,022 bytes and what actions push before it, rounded up. */
 export const LINEAR_BYTES = 10240;
 export const BATCH_BYTES = 65536;

@@ -12,8 +12,18 @@ export interface Intrinsics {
   count(address: number, delta: number): void;
   /** Adds one flow's share of a burst to its statistics of this thread (layout: table/flow-stats.ts). */
   countFlow(address: number, packets: number, bytes: number, nowMillis: number, tcpFlags: number): void;
-  /** As countFlow for `count` flows: entries of four words (flow number, packets, bytes, TCP flags) at `entries`. */
-  countFlows(entries: number, count: number, stats: number, nowMillis: number): void;
+  /**
+   * As countFlow for `count` packets, each of them a word in three columns: the flow that it hit, its bytes, its TCP flags.
+   * @param stats where the statistics of flow 0 stand
+   */
+  countFlows(
+    flows: number,
+    packetBytes: number,
+    tcpFlags: number,
+    count: number,
+    stats: number,
+    nowMillis: number,
+  ): void;
   /** Copies between ranges that do not overlap; 2 to 512 bytes are fastest. */
   copy(target: number, source: number, bytes: number): void;
   /** Copies between ranges that may overlap. */

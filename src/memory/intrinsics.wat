@@ -27,25 +27,26 @@
     (i32.store offset=24 (local.get $address)
       (i32.or (i32.load offset=24 (local.get $address)) (local.get $tcpFlags))))
 
-  ;; A burst's flow statistics: $count entries of four words at $entries (flow number, packets, bytes, TCP flags), each
-  ;; added to the statistics that stand $flow * 32 bytes behind $stats. One call, so that the flows' cache lines come in
-  ;; side by side.
-  (func (export "countFlows") (param $entries i32) (param $count i32) (param $stats i32) (param $nowMillis f64)
+  ;; A burst's flow statistics: each of $count packets, described by a word in each of the columns at $flows,
+  ;; $packetBytes and $tcpFlags, is added to the statistics that stand $flow * 32 bytes behind $stats.
+  (func (export "countFlows") (param $flows i32) (param $packetBytes i32) (param $tcpFlags i32) (param $count i32)
+    (param $stats i32) (param $nowMillis f64)
     (local $end i32) (local $at i32) (local $now i64)
     (local.set $now (i64.trunc_sat_f64_u (local.get $nowMillis)))
-    (local.set $end (i32.add (local.get $entries) (i32.shl (local.get $count) (i32.const 4))))
+    (local.set $end (i32.add (local.get $flows) (i32.shl (local.get $count) (i32.const 2))))
     (block $done
       (loop $next
-        (br_if $done (i32.ge_u (local.get $entries) (local.get $end)))
-        (local.set $at (i32.add (local.get $stats) (i32.shl (i32.load (local.get $entries)) (i32.const 5))))
-        (i64.store (local.get $at)
-          (i64.add (i64.load (local.get $at)) (i64.load32_u offset=4 (local.get $entries))))
+        (br_if $done (i32.ge_u (local.get $flows) (local.get $end)))
+        (local.set $at (i32.add (local.get $stats) (i32.shl (i32.load (local.get $flows)) (i32.const 5))))
+        (i64.store (local.get $at) (i64.add (i64.load (local.get $at)) (i64.const 1)))
         (i64.store offset=8 (local.get $at)
-          (i64.add (i64.load offset=8 (local.get $at)) (i64.load32_u offset=8 (local.get $entries))))
+          (i64.add (i64.load offset=8 (local.get $at)) (i64.load32_u (local.get $packetBytes))))
         (i64.store offset=16 (local.get $at) (local.get $now))
         (i32.store offset=24 (local.get $at)
-          (i32.or (i32.load offset=24 (local.get $at)) (i32.load offset=12 (local.get $entries))))
-        (local.set $entries (i32.add (local.get $entries) (i32.const 16)))
+          (i32.or (i32.load offset=24 (local.get $at)) (i32.load (local.get $tcpFlags))))
+        (local.set $flows (i32.add (local.get $flows) (i32.const 4)))
+        (local.set $packetBytes (i32.add (local.get $packetBytes) (i32.const 4)))
+        (local.set $tcpFlags (i32.add (local.get $tcpFlags) (i32.const 4)))
         (br $next))))
 
   ;; Copies between ranges that do not overlap. Sixteen bytes at a time, the tail by one overlapping store.

@@ -121,28 +121,31 @@ export class Output implements PacketSink {
    * output() of a run of the batch. What is known of a port is looked up when the run comes to it, then every packet
    * that fits takes two loads.
    */
-  outputRun(from: number, to: number): void {
+  outputRun(from: number, to: number): number {
     const i32 = this.#i32;
     const meta = this.#meta;
     const { frames, outPorts } = this.#columns;
     let portNo = PORT_UNKNOWN;
     let packetBytesMax = -1;
     let route = this.#unreachable;
-    for (let slot = from; slot < to; slot += 1) {
-      const frame = i32[(frames + slot) | 0]!;
-      i32[(frames + slot) | 0] = FRAME_GONE;
-      if (i32[(outPorts + slot) | 0] !== portNo) {
-        portNo = i32[(outPorts + slot) | 0]!;
+    for (let slot = from; slot < to; slot = (slot + 1) | 0) {
+      const next = i32[(outPorts + slot) | 0]!;
+      if (next === PORT_UNKNOWN) return slot;
+      if (next !== portNo) {
+        portNo = next;
         const portSlot = this.#ports.slot(portNo >>> 0);
         const isUp = portSlot >= 0 && (this.#ports.flags(portSlot) & UP) !== 0;
         packetBytesMax = isUp ? this.#ports.packetBytesMax(portSlot) : -1;
         if (isUp) route = this.#touch(portSlot);
       }
+      const frame = i32[(frames + slot) | 0]!;
+      i32[(frames + slot) | 0] = FRAME_GONE;
       const record = (meta + Math.imul(frame, META_WORDS)) | 0;
       const fits = i32[(record + PACKET_BYTES_WORD) | 0]! <= packetBytesMax;
       if (fits && (i32[(record + FLAGS_WORD) | 0]! & UNFINISHED) === 0) route.put(frame);
       else this.output(portNo >>> 0, frame);
     }
+    return to;
   }
 
   /** Out of the port in `slot`: outputs, and packets that other workers handed over. */

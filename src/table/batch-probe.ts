@@ -2,9 +2,10 @@
 //
 // The batch goes through in passes (hashes, buckets, compares, results), so that the loads of one packet's
 // bucket and record run while those of the next are under way, and word by word, so that a mask word is
-// loaded once for all packets. What the passes hand on stands in columns of this object, one entry for each
-// packet that no subtable matched so far. Memory: reads subtables, buckets, flows, flowKeys; writes the
-// batch's `flow` column.
+// loaded once for all packets. What the passes hand on stands in columns of the batch, one entry for each
+// packet that no subtable matched so far: in a loop V8 checks every typed array that it touches anew each time
+// round, so hot loops touch one. Memory: reads subtables, buckets, flows, flowKeys; writes the batch's `flow` and
+// `probe` columns.
 import { KEY_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
 import { BATCH, BATCH_SIZE } from "../memory/batch-layout.ts";
@@ -30,6 +31,20 @@ const ACTIONS_FROM_KEY = FLOW.actions - FLOW.key;
 const FLOW_LONG_KEY = FLOW.longKey;
 const FLOW_NUMBER_MAX = ~TAG_MASK;
 const SIZE_MASK = (1 << SIZE_BITS) - 1;
+const SLOTS = BATCH_SIZE;
+/** Words from the start of the batch. */
+const FLOW_COLUMN = BATCH.flow / 4;
+const KEYS_COLUMN = BATCH.keys / 4;
+const PROBE_COLUMN = BATCH.probe / 4;
+/** Packets of the batch that no subtable matched so far, and the word index of each one's key. */
+const PENDING = 0;
+const KEYS = SLOTS;
+/** What the passes hand on, by position in `PENDING`. */
+const HASHES = SLOTS * 2;
+const PLACES = SLOTS * 3;
+const CANDIDATES = SLOTS * 4;
+const STORED_KEYS = SLOTS * 5;
+const DIFFERENCES = SLOTS * 6;
 
 export class BatchProbe {
   readonly #i32: Int32Array;
@@ -40,16 +55,9 @@ export class BatchProbe {
   readonly #hashStart: number;
   readonly #hashXor: number;
   readonly #hashMultiplier: number;
-  /** Packets of the batch that no subtable matched so far, and the word index of each one's key. */
-  readonly #pending = new Int32Array(BATCH_SIZE);
-  readonly #keys = new Int32Array(BATCH_SIZE);
-  /** What the passes hand on, by position in `#pending`. */
-  readonly #hashes = new Int32Array(BATCH_SIZE);
-  readonly #placesAt = new Int32Array(BATCH_SIZE);
-  readonly #candidates = new Int32Array(BATCH_SIZE);
-  readonly #storedKeys = new Int32Array(BATCH_SIZE);
-  readonly #differences = new Int32Array(BATCH_SIZE);
   #flowColumn = 0;
+  /** Word index of the `probe` columns. */
+  #columns = 0;
   /** What the touching passes read. Nobody asks for it, but V8 must keep the loads for it. */
   touched = 0;
 
@@ -67,38 +75,47 @@ export class BatchProbe {
 
   /** Makes packets 0 .. count - 1 of the batch pending. */
   begin(batch: number, count: number): void {
-    const keys = (batch + BATCH.keys) >>> 2;
-    this.#flowColumn = (batch + BATCH.flow) >>> 2;
-    for (let packet = 0; packet < count; packet += 1) {
-      this.#pending[packet] = packet;
-      this.#keys[packet] = (keys + Math.imul(packet, KEY_WORDS)) | 0;
+    const i32 = this.#i32;
+    const first = batch >>> 2;
+    const columns = (first + PROBE_COLUMN) | 0;
+    let key = (first + KEYS_COLUMN) | 0;
+    this.#flowColumn = (first + FLOW_COLUMN) | 0;
+    this.#columns = columns;
+    for (let packet = 0; packet < count; packet = (packet + 1) | 0) {
+      i32[(columns + PENDING + packet) | 0] = packet;
+      i32[(columns + KEYS + packet) | 0] = key;
+      key = (key + KEY_WORDS) | 0;
     }
   }
 
   /** Looks the `left` pending packets up in a subtable. Returns how many stay pending. */
   probe(subtable: number, left: number): number {
-    if (left < PASSES_FROM) return this.#probeEach(subtable, this.#flowColumn, left);
+    if (left < PASSES_FROM) return this.#probeEach(subtable, left);
     this.#hashPending(subtable, left);
     this.#touchBuckets(subtable, left);
     this.#findCandidates(subtable, left);
     this.#touchRecords(left);
     this.#compareCandidates(subtable, left);
-    return this.#settle(subtable, this.#flowColumn, left);
+    return this.#settle(subtable, left);
   }
 
   /** Writes what is still pending as missed. */
   end(left: number): void {
-    for (let index = 0; index < left; index += 1) this.#i32[this.#flowColumn + this.#pending[index]!] = 0;
+    const i32 = this.#i32;
+    const pending = (this.#columns + PENDING) | 0;
+    for (let index = 0; index < left; index = (index + 1) | 0) {
+      i32[(this.#flowColumn + i32[(pending + index) | 0]!) | 0] = 0;
+    }
   }
 
   /** First pass: hashes of the pending keys. Word by word, so that index and mask stay in registers. */
   #hashPending(subtable: number, left: number): void {
     const i32 = this.#i32;
-    const keys = this.#keys;
-    const hashes = this.#hashes;
+    const keys = (this.#columns + KEYS) | 0;
+    const hashes = (this.#columns + HASHES) | 0;
     const xor = this.#hashXor;
     const multiplier = this.#hashMultiplier;
-    hashes.fill(this.#hashStart, 0, left);
+    i32.fill(this.#hashStart, hashes, hashes + left);
     let entry = (subtable + SUBTABLE_ENTRIES) | 0;
     const end = (entry + Math.imul(i32[subtable + SUBTABLE_WORD_COUNT]!, 3)) | 0;
     for (; entry + 9 <= end; entry = (entry + 9) | 0) {
@@ -108,18 +125,19 @@ export class BatchProbe {
       const mask1 = i32[(entry + 4) | 0]!;
       const at2 = i32[(entry + 6) | 0]!;
       const mask2 = i32[(entry + 7) | 0]!;
-      for (let index = 0; index < left; index += 1) {
-        const key = keys[index]!;
-        let hash = hashStep(hashes[index]!, i32[(key + at0) | 0]! & mask0, xor, multiplier);
+      for (let index = 0; index < left; index = (index + 1) | 0) {
+        const key = i32[(keys + index) | 0]!;
+        let hash = hashStep(i32[(hashes + index) | 0]!, i32[(key + at0) | 0]! & mask0, xor, multiplier);
         hash = hashStep(hash, i32[(key + at1) | 0]! & mask1, xor, multiplier);
-        hashes[index] = hashStep(hash, i32[(key + at2) | 0]! & mask2, xor, multiplier);
+        i32[(hashes + index) | 0] = hashStep(hash, i32[(key + at2) | 0]! & mask2, xor, multiplier);
       }
     }
     for (; entry < end; entry = (entry + 3) | 0) {
       const at = i32[entry]!;
       const mask = i32[(entry + 1) | 0]!;
-      for (let index = 0; index < left; index += 1) {
-        hashes[index] = hashStep(hashes[index]!, i32[(keys[index]! + at) | 0]! & mask, xor, multiplier);
+      for (let index = 0; index < left; index = (index + 1) | 0) {
+        const word = i32[(i32[(keys + index) | 0]! + at) | 0]! & mask;
+        i32[(hashes + index) | 0] = hashStep(i32[(hashes + index) | 0]!, word, xor, multiplier);
       }
     }
   }
@@ -131,14 +149,14 @@ export class BatchProbe {
    */
   #touchBuckets(subtable: number, left: number): void {
     const i32 = this.#i32;
-    const hashes = this.#hashes;
+    const hashes = (this.#columns + HASHES) | 0;
     const buckets = i32[subtable + SUBTABLE_BUCKETS]!;
     const places = (this.#buckets + Math.imul(buckets >>> SIZE_BITS, BUCKET_UNIT_WORDS)) | 0;
     const mask = (1 << (buckets & SIZE_MASK)) - 1;
     let touched = 0;
     for (let index = 0; index < left; index = (index + 1) | 0) {
-      const hash = finishHash(hashes[index]!);
-      hashes[index] = hash;
+      const hash = finishHash(i32[(hashes + index) | 0]!);
+      i32[(hashes + index) | 0] = hash;
       touched |= i32[(places + (hash & mask)) | 0]!;
     }
     this.touched = touched;
@@ -150,10 +168,10 @@ export class BatchProbe {
    */
   #touchRecords(left: number): void {
     const i32 = this.#i32;
-    const storedKeys = this.#storedKeys;
+    const storedKeys = (this.#columns + STORED_KEYS) | 0;
     let touched = 0;
     for (let index = 0; index < left; index = (index + 1) | 0) {
-      const stored = storedKeys[index]!;
+      const stored = i32[(storedKeys + index) | 0]!;
       touched |= i32[stored]! | i32[(stored + ACTIONS_FROM_KEY) | 0]!;
     }
     this.touched = touched;
@@ -162,16 +180,17 @@ export class BatchProbe {
   /** Second pass: the first flow with the right tag in each key's chain, 0 when there is none. */
   #findCandidates(subtable: number, left: number): void {
     const i32 = this.#i32;
-    const hashes = this.#hashes;
-    const candidates = this.#candidates;
-    const placesAt = this.#placesAt;
-    const storedKeys = this.#storedKeys;
+    const hashes = (this.#columns + HASHES) | 0;
+    const candidates = (this.#columns + CANDIDATES) | 0;
+    const placesAt = (this.#columns + PLACES) | 0;
+    const storedKeys = (this.#columns + STORED_KEYS) | 0;
+    const differences = (this.#columns + DIFFERENCES) | 0;
     const flows = (this.#flows + FLOW_KEY) | 0;
     const buckets = i32[subtable + SUBTABLE_BUCKETS]!;
     const places = (this.#buckets + Math.imul(buckets >>> SIZE_BITS, BUCKET_UNIT_WORDS)) | 0;
     const mask = (1 << (buckets & SIZE_MASK)) - 1;
-    for (let index = 0; index < left; index += 1) {
-      const hash = hashes[index]!;
+    for (let index = 0; index < left; index = (index + 1) | 0) {
+      const hash = i32[(hashes + index) | 0]!;
       const tag = hash & TAG_MASK;
       let place = hash & mask;
       let candidate = 0;
@@ -184,20 +203,20 @@ export class BatchProbe {
         candidate = 0;
         place = (place + 1) & mask;
       }
-      placesAt[index] = place;
-      candidates[index] = candidate;
+      i32[(placesAt + index) | 0] = place;
+      i32[(candidates + index) | 0] = candidate;
+      i32[(differences + index) | 0] = 0;
       // Without a candidate this is the unused record of number 0.
-      storedKeys[index] = (flows + Math.imul(candidate, FLOW_WORDS)) | 0;
+      i32[(storedKeys + index) | 0] = (flows + Math.imul(candidate, FLOW_WORDS)) | 0;
     }
   }
 
   /** Third pass: how each pending key differs from its candidate's, 0 where it does not. */
   #compareCandidates(subtable: number, left: number): void {
     const i32 = this.#i32;
-    const keys = this.#keys;
-    const storedKeys = this.#storedKeys;
-    const differences = this.#differences;
-    differences.fill(0, 0, left);
+    const keys = (this.#columns + KEYS) | 0;
+    const storedKeys = (this.#columns + STORED_KEYS) | 0;
+    const differences = (this.#columns + DIFFERENCES) | 0;
     if (i32[subtable + SUBTABLE_BLOCK_COUNT]! > INLINE_BLOCKS) this.#followLongKeys(left);
     let entry = (subtable + SUBTABLE_ENTRIES) | 0;
     const end = (entry + Math.imul(i32[subtable + SUBTABLE_WORD_COUNT]!, 3)) | 0;
@@ -211,10 +230,10 @@ export class BatchProbe {
       const at2 = i32[(entry + 6) | 0]!;
       const mask2 = i32[(entry + 7) | 0]!;
       const stored2 = i32[(entry + 8) | 0]!;
-      for (let index = 0; index < left; index += 1) {
-        const key = keys[index]!;
-        const stored = storedKeys[index]!;
-        differences[index]! |=
+      for (let index = 0; index < left; index = (index + 1) | 0) {
+        const key = i32[(keys + index) | 0]!;
+        const stored = i32[(storedKeys + index) | 0]!;
+        i32[(differences + index) | 0]! |=
           ((i32[(key + at0) | 0]! ^ i32[(stored + stored0) | 0]!) & mask0) |
           ((i32[(key + at1) | 0]! ^ i32[(stored + stored1) | 0]!) & mask1) |
           ((i32[(key + at2) | 0]! ^ i32[(stored + stored2) | 0]!) & mask2);
@@ -224,19 +243,22 @@ export class BatchProbe {
       const at = i32[entry]!;
       const mask = i32[(entry + 1) | 0]!;
       const storedAt = i32[(entry + 2) | 0]!;
-      for (let index = 0; index < left; index += 1) {
-        differences[index]! |=
-          (i32[(keys[index]! + at) | 0]! ^ i32[(storedKeys[index]! + storedAt) | 0]!) & mask;
+      for (let index = 0; index < left; index = (index + 1) | 0) {
+        const word = i32[(i32[(keys + index) | 0]! + at) | 0]!;
+        const stored = i32[(i32[(storedKeys + index) | 0]! + storedAt) | 0]!;
+        i32[(differences + index) | 0]! |= (word ^ stored) & mask;
       }
     }
   }
 
   /** Keys of more than INLINE_BLOCKS blocks stand in flowKeys. */
   #followLongKeys(left: number): void {
+    const i32 = this.#i32;
+    const storedKeys = (this.#columns + STORED_KEYS) | 0;
     const step = FLOW_LONG_KEY - FLOW_KEY;
-    for (let index = 0; index < left; index += 1) {
-      const longKey = this.#i32[(this.#storedKeys[index]! + step) | 0]!;
-      this.#storedKeys[index] = (this.#flowKeys + Math.imul(longKey, KEY_UNIT_WORDS)) | 0;
+    for (let index = 0; index < left; index = (index + 1) | 0) {
+      const longKey = i32[(i32[(storedKeys + index) | 0]! + step) | 0]!;
+      i32[(storedKeys + index) | 0] = (this.#flowKeys + Math.imul(longKey, KEY_UNIT_WORDS)) | 0;
     }
   }
 
@@ -244,23 +266,23 @@ export class BatchProbe {
    * Last pass: writes the hits and keeps the others pending, in order; returns how many. A candidate that
    * only shared the tag sends its packet further along the chain.
    */
-  #settle(subtable: number, flowColumn: number, left: number): number {
+  #settle(subtable: number, left: number): number {
     const i32 = this.#i32;
-    const pending = this.#pending;
-    const keys = this.#keys;
-    const candidates = this.#candidates;
-    const differences = this.#differences;
+    const flowColumn = this.#flowColumn;
+    const columns = this.#columns;
     let missed = 0;
-    for (let index = 0; index < left; index += 1) {
-      let flowNo = candidates[index]!;
-      const packet = pending[index]!;
-      if (flowNo !== 0 && differences[index] !== 0) {
-        flowNo = this.#single.chain(subtable, keys[index]!, this.#hashes[index]!, this.#placesAt[index]! + 1);
+    for (let index = 0; index < left; index = (index + 1) | 0) {
+      const at = (columns + index) | 0;
+      const packet = i32[(at + PENDING) | 0]!;
+      const key = i32[(at + KEYS) | 0]!;
+      let flowNo = i32[(at + CANDIDATES) | 0]!;
+      if (flowNo !== 0 && i32[(at + DIFFERENCES) | 0] !== 0) {
+        const next = (i32[(at + PLACES) | 0]! + 1) | 0;
+        flowNo = this.#single.chain(subtable, key, i32[(at + HASHES) | 0]!, next);
       }
       if (flowNo === 0) {
-        pending[missed] = packet;
-        keys[missed] = keys[index]!;
-        missed += 1;
+        this.#keepPending(missed, packet, key);
+        missed = (missed + 1) | 0;
       } else {
         i32[(flowColumn + packet) | 0] = flowNo;
       }
@@ -269,20 +291,26 @@ export class BatchProbe {
   }
 
   /** All passes at once, packet by packet: a few packets do not pay for four loops. */
-  #probeEach(subtable: number, flowColumn: number, left: number): number {
+  #probeEach(subtable: number, left: number): number {
+    const i32 = this.#i32;
+    const columns = this.#columns;
     let missed = 0;
-    for (let index = 0; index < left; index += 1) {
-      const packet = this.#pending[index]!;
-      const key = this.#keys[index]!;
+    for (let index = 0; index < left; index = (index + 1) | 0) {
+      const packet = i32[(columns + PENDING + index) | 0]!;
+      const key = i32[(columns + KEYS + index) | 0]!;
       const flowNo = this.#single.probe(subtable, key);
       if (flowNo === 0) {
-        this.#pending[missed] = packet;
-        this.#keys[missed] = key;
-        missed += 1;
+        this.#keepPending(missed, packet, key);
+        missed = (missed + 1) | 0;
       } else {
-        this.#i32[(flowColumn + packet) | 0] = flowNo;
+        i32[(this.#flowColumn + packet) | 0] = flowNo;
       }
     }
     return missed;
+  }
+
+  #keepPending(index: number, packet: number, key: number): void {
+    this.#i32[(this.#columns + PENDING + index) | 0] = packet;
+    this.#i32[(this.#columns + KEYS + index) | 0] = key;
   }
 }

@@ -158,6 +158,22 @@ export class TableReader {
     return this.#i32[(this.#actions >>> 2) + list * (ACTION_UNIT_BYTES / 4) + ACTION_HEADER.bytes]!;
   }
 
+  /**
+   * Adds packets `from` .. `to` - 1 of the batch, which all hit, to this thread's statistics of their flows.
+   * @param now [0] the time in milliseconds
+   */
+  countFlows(batch: number, from: number, to: number, now: Float64Array): void {
+    const slot = batch + from * 4;
+    this.#arena.intrinsics.countFlows(
+      slot + BATCH.flow,
+      slot + BATCH.packetBytes,
+      slot + BATCH.tcpFlags,
+      to - from,
+      this.#stats,
+      now[0]!,
+    );
+  }
+
   /** Byte offset of this thread's statistics of a flow: what intrinsics.countFlow takes. */
   statsOffset(flowNo: number): number {
     return this.#stats + flowNo * FLOW_STATS_BYTES;
