@@ -13,7 +13,8 @@ export const NLA_HEADER_BYTES = 4;
 export const NLA_PAYLOAD_BYTES_MAX = 0xffff - NLA_HEADER_BYTES;
 /** Without NLA_F_NESTED (bit 15) and NLA_F_NET_BYTEORDER (bit 14). */
 const NLA_TYPE_MASK = 0x3fff;
-const FIRST_CAPACITY_BYTES = 256;
+/** Enough for most action lists; V8 keeps arrays of up to 64 bytes in its own heap, where they cost least. */
+const FIRST_CAPACITY_BYTES = 64;
 
 /** One attribute of a list; offsets count from the start of the array that was read. */
 export interface Attribute {
@@ -170,6 +171,11 @@ export class NlWriter {
   /** A copy of what was written. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#size);
+  }
+
+  /** What was written, no copy: it holds until the writer goes on. */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#size);
   }
 
   /** Bytes behind `#size` are always zero, so padding needs no writing. */

@@ -2,6 +2,12 @@
 // which is also what inet_ntop of the C library gives: the longest run of two or more zero words is
 // shortened, the first of equals; ::a.b.c.d and ::ffff:a.b.c.d keep their dotted tail.
 
+const MAC = /^[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}$/;
+const IPV4 = /^(?:(?:0|[1-9][0-9]{0,2})\.){3}(?:0|[1-9][0-9]{0,2})$/;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const COLON = 0x3a;
+
 export function formatMac(bytes: Uint8Array, offset = 0): string {
   const parts: string[] = [];
   for (let index = 0; index < 6; index++) parts.push(bytes[offset + index]!.toString(16).padStart(2, "0"));
@@ -10,8 +16,20 @@ export function formatMac(bytes: Uint8Array, offset = 0): string {
 
 /** The six bytes of `xx:xx:xx:xx:xx:xx`; undefined when the text is no MAC address. */
 export function parseMac(text: string): Uint8Array | undefined {
-  if (!/^[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}$/.test(text)) return undefined;
-  return Uint8Array.from(text.split(":"), (part) => Number.parseInt(part, 16));
+  if (!MAC.test(text)) return undefined;
+  const bytes = new Uint8Array(6);
+  for (let index = 0, at = 0; index < 6; index++) {
+    let digit = hexDigit(text.charCodeAt(at++));
+    for (; digit >= 0; digit = hexDigit(text.charCodeAt(at++))) bytes[index] = bytes[index]! * 16 + digit;
+  }
+  return bytes;
+}
+
+/** The value of a hexadecimal digit; negative for ":" and behind the end of the text. */
+function hexDigit(code: number): number {
+  if (code < COLON) return code - ZERO;
+  // "a" and "A" end in the same three bits, 1.
+  return code > COLON ? (code & 7) + 9 : -1;
 }
 
 export function formatIpv4(bytes: Uint8Array, offset = 0): string {
@@ -20,13 +38,15 @@ export function formatIpv4(bytes: Uint8Array, offset = 0): string {
 
 /** The four bytes of a dotted quad without leading zeros; undefined when the text is none. */
 export function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
+  if (!IPV4.test(text)) return undefined;
   const bytes = new Uint8Array(4);
-  for (let index = 0; index < 4; index++) {
-    const part = parts[index]!;
-    if (!/^(0|[1-9][0-9]{0,2})$/.test(part) || Number(part) > 255) return undefined;
-    bytes[index] = Number(part);
+  for (let index = 0, at = 0; index < 4; index++, at++) {
+    let value = 0;
+    for (; at < text.length && text.charCodeAt(at) !== DOT; at++) {
+      value = value * 10 + text.charCodeAt(at) - ZERO;
+    }
+    if (value > 255) return undefined;
+    bytes[index] = value;
   }
   return bytes;
 }

@@ -1,7 +1,7 @@
 // The attributes of one level of a key or mask while they become a flow key: which are there, which were called for,
 // and the first thing that was wrong. Going into encap() replaces the level.
 
-import { attributes, malformedAt, NLA_HEADER_BYTES } from "../nlattr.ts";
+import { attributeAt, NLA_HEADER_BYTES } from "../nlattr.ts";
 import { KEY_ATTR_ROWS } from "./attributes.ts";
 import type { KeyFit, KeyProblem } from "./fit.ts";
 
@@ -11,6 +11,8 @@ interface Place {
   readonly start: number;
   readonly end: number;
 }
+
+const nameOf = (type: number): string => KEY_ATTR_ROWS[type]?.name ?? `attribute ${type}`;
 
 export interface ReadOptions {
   /** VLAN tags that a key may have, as in other_config:vlan-limit: 0 for as many as there can be. */
@@ -31,8 +33,8 @@ export class AttributeReader {
   readonly isMask: boolean;
   readonly options: ReadOptions;
   problem: KeyProblem | undefined;
-  #present = new Map<number, Place>();
-  #expected = new Set<number>();
+  readonly #present = new Map<number, Place>();
+  readonly #expected = new Set<number>();
   #path = "";
 
   constructor(source: Uint8Array, target: Uint8Array, flow: Uint8Array, options: ReadOptions) {
@@ -45,28 +47,32 @@ export class AttributeReader {
 
   /** Enters the level between two offsets. @returns false when it is malformed */
   open(start: number, end: number, path: string): boolean {
-    this.#present = new Map();
-    this.#expected = new Set();
+    this.#present.clear();
+    this.#expected.clear();
     this.#path = path;
-    const { source } = this;
-    for (const { type, at, start: from, end: to } of attributes(source, start, end)) {
+    let next = start;
+    while (next < end) {
+      const attribute = attributeAt(this.source, next, end);
+      if (attribute === undefined) {
+        this.#report(next, path, `${end - next} bytes are no whole attribute`, "attributes to the end");
+        return false;
+      }
+      const { type } = attribute;
       const row = KEY_ATTR_ROWS[type];
-      const name = row?.name ?? `attribute ${type}`;
-      const duplicate = this.#present.has(type);
-      this.#present.set(type, { at, start: from, end: to });
-      if (duplicate) {
-        this.fail(type, `${name} is there twice`, "each attribute once");
+      const payloadBytes = attribute.end - attribute.start;
+      const isDuplicate = this.#present.has(type);
+      this.#present.set(type, attribute);
+      if (isDuplicate) {
+        this.fail(type, `${nameOf(type)} is there twice`, "each attribute once");
         return false;
       }
-      if (typeof row?.payload === "number" && to - from !== row.payload) {
-        this.fail(type, `${name} has ${to - from} bytes`, `${row.payload} bytes`);
+      if (typeof row?.payload === "number" && payloadBytes !== row.payload) {
+        this.fail(type, `${nameOf(type)} has ${payloadBytes} bytes`, `${row.payload} bytes`);
         return false;
       }
+      next = attribute.next;
     }
-    const garbage = malformedAt(source, start, end);
-    if (garbage === undefined) return true;
-    this.#report(garbage, path, `${end - garbage} bytes are no whole attribute`, "attributes to the end");
-    return false;
+    return true;
   }
 
   /** Enters an attribute's payload. */
@@ -105,13 +111,13 @@ export class AttributeReader {
   check(): KeyFit {
     for (const type of this.#expected) {
       if (this.#present.has(type) || this.options.acceptVanished) continue;
-      const name = KEY_ATTR_ROWS[type]!.name;
+      const name = nameOf(type);
       this.fail(type, `${name} is missing, which the attributes before it call for`, `${name}(...)`);
       return "too_little";
     }
     for (const type of this.#present.keys()) {
       if (this.#expected.has(type)) continue;
-      const name = KEY_ATTR_ROWS[type]?.name ?? `attribute ${type}`;
+      const name = nameOf(type);
       this.fail(type, `${name} belongs to no header of this flow`, `the attributes without ${name}`);
       return "too_much";
     }
@@ -119,7 +125,7 @@ export class AttributeReader {
   }
 
   pathOf(type: number): string {
-    const name = KEY_ATTR_ROWS[type]?.name ?? `attribute ${type}`;
+    const name = nameOf(type);
     return this.#path === "" ? name : `${this.#path}/${name}`;
   }
 

@@ -3,7 +3,7 @@
 
 import type { NlWriter } from "../nlattr.ts";
 import type { TextCursor } from "./text-cursor.ts";
-import { bigToBytes, type ScanRules } from "./values.ts";
+import type { ScanRules } from "./values.ts";
 
 /** Port numbers by name. */
 export type PortNumbers = Pick<ReadonlyMap<string, number>, "get">;
@@ -17,6 +17,8 @@ export interface KeyParse {
   depth: number;
 }
 
+const MEMBER_NAME = /[a-z_0-9]+(?==)/y;
+
 /**
  * Reads `name=...` members, separated by ",", up to and over the ")". A "," at the end is let pass, as in OVS.
  * @param read reads what stands behind "name=" and returns false when it does not know the name
@@ -24,7 +26,7 @@ export interface KeyParse {
 export function parseMembers(cursor: TextCursor, names: string, read: (name: string) => boolean): void {
   while (!cursor.skip(")")) {
     const from = cursor.at;
-    const name = cursor.take(/[a-z_0-9]+(?==)/y);
+    const name = cursor.take(MEMBER_NAME);
     if (name !== undefined) cursor.expect("=");
     if (name === undefined || !read(name)) {
       cursor.at = from;
@@ -33,6 +35,3 @@ export function parseMembers(cursor: TextCursor, names: string, read: (name: str
     if (!cursor.skip(",") && cursor.peek() !== ")") cursor.fail('"," or ")"');
   }
 }
-
-/** The payload of a number in network order. */
-export const networkBytes = (value: number, bytes: number): Uint8Array => bigToBytes(BigInt(value), bytes);

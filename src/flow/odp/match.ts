@@ -19,7 +19,7 @@ import { FlowKeyError, type KeyProblem } from "./fit.ts";
 import { formatFlow, type PortNames } from "./format-key.ts";
 import { attributesFromKey } from "./from-key.ts";
 import type { PortNumbers } from "./key-parse.ts";
-import { parseExactKeyText, parseFlowText } from "./parse-key.ts";
+import { parseExactKeyText, scanFlowText } from "./parse-key.ts";
 import { type KeyReading, keyFromAttributes, maskFromAttributes } from "./to-key.ts";
 
 export interface FlowMatch {
@@ -52,7 +52,7 @@ const VLAN_TCI_SEEN = 0x0fff | VLAN_CFI;
  * @throws OdpSyntaxError, FlowKeyError
  */
 export function parseMatch(text: string, options: ParseOptions = {}): MatchText {
-  const parsed = parseFlowText(text, options.ports);
+  const parsed = scanFlowText(text, options.ports);
   return { ...matchFromAttributes(parsed.key, parsed.mask, options.vlanLimit), ufid: parsed.ufid };
 }
 
@@ -105,10 +105,12 @@ const HEADER_ATTRS: ReadonlySet<number> = new Set([
 
 function refuseLoneMasks(key: Uint8Array, mask: Uint8Array, path: string): void {
   for (const { type, at, start, end } of attributes(mask)) {
+    if (type !== KEY_ATTR.encap && !HEADER_ATTRS.has(type)) continue;
     const found = findAttribute(key, type);
-    if (type === KEY_ATTR.encap && found !== undefined) {
-      refuseLoneMasks(payloadOf(key, found), mask.subarray(start, end), `${path}encap/`);
-    } else if (found === undefined && HEADER_ATTRS.has(type)) {
+    if (type === KEY_ATTR.encap) {
+      if (found !== undefined)
+        refuseLoneMasks(payloadOf(key, found), mask.subarray(start, end), `${path}encap/`);
+    } else if (found === undefined) {
       const name = KEY_ATTR_ROWS[type]!.name;
       const rule = `${name} is masked and the key does not have it`;
       throw new FlowKeyError("too_much", problem(path + name, at, rule, `the mask without ${name}`));

@@ -123,15 +123,37 @@ export const STRUCT_MEMBERS: ReadonlyMap<number, readonly Member[]> = new Map<nu
   ],
 ]);
 
+/** A member's bytes in payload and key. Of a member that is wider than its field the last ones count, and the other way round. */
+interface MemberPlace {
+  readonly payloadAt: number;
+  readonly keyAt: number;
+  readonly bytes: number;
+  readonly isFrag: boolean;
+  /** The member's first byte when the key has fewer bytes of it than the payload, else undefined. */
+  readonly wideAt: number | undefined;
+}
+
+const MEMBER_PLACES: ReadonlyMap<number, readonly MemberPlace[]> = new Map(
+  [...STRUCT_MEMBERS].map(([attr, members]) => [attr, members.map(placeOf)]),
+);
+
+function placeOf({ at, bytes, field, fieldAt, form }: Member): MemberPlace {
+  const { offset, bytes: width } = fieldOf(field);
+  const common = fieldAt === undefined ? Math.min(bytes, width) : bytes;
+  return {
+    payloadAt: at + bytes - common,
+    keyAt: offset + (fieldAt ?? width - common),
+    bytes: common,
+    isFrag: form === "frag",
+    wideAt: common < bytes ? at : undefined,
+  };
+}
+
 /** Copies a struct's members into the key. A mask of frag is all or nothing, for frag is an enumeration. */
 export function structToKey(attr: number, payload: Uint8Array, key: Uint8Array, isMask: boolean): void {
-  for (const { at, bytes, field, fieldAt, form } of STRUCT_MEMBERS.get(attr)!) {
-    const { offset, bytes: width } = fieldOf(field);
-    const value = payload.subarray(at, at + bytes);
-    if (form === "frag" && isMask) key[offset] = value[0] === 0 ? 0 : 0xff;
-    else if (fieldAt !== undefined) key.set(value, offset + fieldAt);
-    else if (bytes >= width) key.set(value.subarray(bytes - width), offset);
-    else key.set(value, offset + width - bytes);
+  for (const { payloadAt, keyAt, bytes, isFrag } of MEMBER_PLACES.get(attr)!) {
+    if (isFrag && isMask) key[keyAt] = payload[payloadAt] === 0 ? 0 : 0xff;
+    else for (let index = 0; index < bytes; index += 1) key[keyAt + index] = payload[payloadAt + index]!;
   }
 }
 
@@ -146,12 +168,9 @@ export function structFromKey(
   isMask: boolean,
 ): Uint8Array {
   const payload = new Uint8Array(payloadBytes);
-  for (const { at, bytes, field, fieldAt } of STRUCT_MEMBERS.get(attr)!) {
-    const { offset, bytes: width } = fieldOf(field);
-    if (isMask && bytes > width && key[offset] === 0xff) payload.fill(0xff, at, at + bytes);
-    else if (fieldAt !== undefined) payload.set(key.subarray(offset + fieldAt, offset + fieldAt + bytes), at);
-    else if (bytes >= width) payload.set(key.subarray(offset, offset + width), at + bytes - width);
-    else payload.set(key.subarray(offset + width - bytes, offset + width), at);
+  for (const { payloadAt, keyAt, bytes, wideAt } of MEMBER_PLACES.get(attr)!) {
+    for (let index = 0; index < bytes; index += 1) payload[payloadAt + index] = key[keyAt + index]!;
+    if (isMask && wideAt !== undefined && key[keyAt] === 0xff) payload.fill(0xff, wideAt, payloadAt);
   }
   return payload;
 }

@@ -27,6 +27,12 @@ export interface FlowText {
 /** Reads an attribute's text behind its "(", the ")" included. */
 type AttributeForm = (parse: KeyParse) => void;
 
+const ATTRIBUTE_NAME = /[a-z_0-9]+(?=\()/y;
+const DIGIT = /[0-9]/y;
+/** Any text's attributes while it is read: files of 100,000 flows would make and drop as many buffers. */
+const KEY_WRITER = new NlWriter();
+const MASK_WRITER = new NlWriter();
+
 const FORMS: ReadonlyMap<string, AttributeForm> = new Map<string, AttributeForm>([
   ["skb_priority", hostNumber(KEY_ATTR.priority, 4)],
   ["skb_mark", hostNumber(KEY_ATTR.skbMark, 4)],
@@ -47,23 +53,31 @@ const FORMS: ReadonlyMap<string, AttributeForm> = new Map<string, AttributeForm>
   ["encap", parseEncap],
   ...[...STRUCT_MEMBERS].map(([attr, members]): [string, AttributeForm] => [
     KEY_ATTR_ROWS[attr]!.name,
-    (parse) => parseStruct(parse, attr, members),
+    struct(attr, members),
   ]),
 ]);
 
 /** @throws OdpSyntaxError */
 export function parseFlowText(text: string, ports?: PortNumbers): FlowText {
+  const { key, mask, ufid } = scanFlowText(text, ports);
+  return { key: key.slice(), mask: mask.slice(), ufid };
+}
+
+/** As parseFlowText; key and mask hold until the next text is read. */
+export function scanFlowText(text: string, ports?: PortNumbers): FlowText {
   return parseText(text, ports, { allowMask: true });
 }
 
 /** The attributes of a key without masks, as for a packet given as text. @throws OdpSyntaxError also at a mask */
 export function parseExactKeyText(text: string, ports?: PortNumbers): Uint8Array {
-  return parseText(text, ports, { allowMask: false }).key;
+  return parseText(text, ports, { allowMask: false }).key.slice();
 }
 
 function parseText(text: string, ports: PortNumbers | undefined, rules: ScanRules): FlowText {
   const cursor = new TextCursor(text);
-  const parse: KeyParse = { cursor, key: new NlWriter(), mask: new NlWriter(), rules, ports, depth: 0 };
+  KEY_WRITER.truncate(0);
+  MASK_WRITER.truncate(0);
+  const parse: KeyParse = { cursor, key: KEY_WRITER, mask: MASK_WRITER, rules, ports, depth: 0 };
   let ufid: Uint8Array | undefined;
   for (cursor.skipDelimiters(); !cursor.isAtEnd; cursor.skipDelimiters()) {
     const from = cursor.at;
@@ -78,7 +92,7 @@ function parseText(text: string, ports: PortNumbers | undefined, rules: ScanRule
       throw new OdpSyntaxError(text, error.column - 1, error.expected, from);
     }
   }
-  return { key: parse.key.finish(), mask: parse.mask.finish(), ufid };
+  return { key: KEY_WRITER.view(), mask: MASK_WRITER.view(), ufid };
 }
 
 function readUfid(cursor: TextCursor): Uint8Array {
@@ -93,7 +107,7 @@ function readUfid(cursor: TextCursor): Uint8Array {
 export function parseAttribute(parse: KeyParse): void {
   const cursor: TextCursor = parse.cursor;
   const from = cursor.at;
-  const form = FORMS.get(cursor.take(/[a-z_0-9]+(?=\()/y) ?? "");
+  const form = FORMS.get(cursor.take(ATTRIBUTE_NAME) ?? "");
   if (form === undefined) {
     cursor.at = from;
     cursor.fail("a key attribute such as in_port(1)");
@@ -106,27 +120,32 @@ export function parseAttribute(parse: KeyParse): void {
 }
 
 /** Members that the text leaves out are zero in key and mask. */
-function parseStruct(parse: KeyParse, attr: number, members: readonly Member[]): void {
+function struct(attr: number, members: readonly Member[]): AttributeForm {
   const payloadBytes = Number(KEY_ATTR_ROWS[attr]!.payload);
-  const value = new Uint8Array(payloadBytes);
-  const mask = new Uint8Array(payloadBytes);
   const names = members.map((member) => `${member.name}=`).join(", ");
-  parseMembers(parse.cursor, names, (name) => {
-    const member = members.find((candidate) => candidate.name === name || candidate.alias === name);
-    if (member === undefined) return false;
-    const scanned = scanValue(parse.cursor, name, member.form, member.bytes, parse.rules);
-    value.set(scanned.value, member.at);
-    mask.set(scanned.mask, member.at);
-    return true;
-  });
-  parse.key.put(attr, value);
-  parse.mask.put(attr, mask);
+  const byName = new Map(members.map((member) => [member.name, member]));
+  for (const member of members) if (member.alias !== undefined) byName.set(member.alias, member);
+  return ({ cursor, key, mask, rules }) => {
+    const valueBytes = new Uint8Array(payloadBytes);
+    const maskBytes = new Uint8Array(payloadBytes);
+    parseMembers(cursor, names, (name) => {
+      const member = byName.get(name);
+      if (member === undefined) return false;
+      const scanned = scanValue(cursor, name, member.form, member.bytes, rules);
+      valueBytes.set(scanned.value, member.at);
+      maskBytes.set(scanned.mask, member.at);
+      return true;
+    });
+    key.put(attr, valueBytes);
+    mask.put(attr, maskBytes);
+  };
 }
 
 /** A lone number in host order. */
 function hostNumber(attr: number, bytes: number): AttributeForm {
+  const { name } = KEY_ATTR_ROWS[attr]!;
   return ({ cursor, key, mask, rules }) => {
-    const scanned = scanValue(cursor, KEY_ATTR_ROWS[attr]!.name, "hex", bytes, rules);
+    const scanned = scanValue(cursor, name, "hex", bytes, rules);
     cursor.expect(")");
     key.put(attr, scanned.value.toReversed());
     mask.put(attr, scanned.mask.toReversed());
@@ -147,11 +166,14 @@ function parseTcpFlags({ cursor, key, mask }: KeyParse): void {
   mask.putBe16(KEY_ATTR.tcpFlags, flags.mask);
 }
 
+const parsePortNumber = hostNumber(KEY_ATTR.inPort, 4);
+
 function parseInPort(parse: KeyParse): void {
   const { key, mask, ports } = parse;
   const cursor: TextCursor = parse.cursor;
-  if (/[0-9]/.test(cursor.peek())) {
-    hostNumber(KEY_ATTR.inPort, 4)(parse);
+  DIGIT.lastIndex = cursor.at;
+  if (DIGIT.test(cursor.text)) {
+    parsePortNumber(parse);
     return;
   }
   const from = cursor.at;

@@ -2,7 +2,8 @@
 
 import { MPLS, VLAN } from "../../packet/link-headers.ts";
 import { KEY_ATTR, MPLS_LABELS_MAX } from "./attributes.ts";
-import { type KeyParse, networkBytes, parseMembers } from "./key-parse.ts";
+import { type KeyParse, parseMembers } from "./key-parse.ts";
+import { numberToBytes } from "./values.ts";
 
 /** A bit field of a word: where it begins, and its ones. */
 interface BitField {
@@ -68,7 +69,7 @@ export function parseMpls(parse: KeyParse): void {
     return true;
   });
   const bytes = (part: keyof MaskedWord): Uint8Array =>
-    Uint8Array.from(entries.flatMap((entry) => [...networkBytes(entry[part], MPLS.entryBytes)]));
+    Uint8Array.from(entries.flatMap((entry) => [...numberToBytes(entry[part], MPLS.entryBytes)]));
   parse.key.put(KEY_ATTR.mpls, bytes("value"));
   parse.mask.put(KEY_ATTR.mpls, bytes("mask"));
 }

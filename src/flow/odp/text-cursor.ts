@@ -24,6 +24,10 @@ export class OdpSyntaxError extends Error {
 
 /** What may stand between actions and between members. */
 const DELIMITERS = ", \t\r\n";
+/** A number as C's %i reads it. */
+const INTEGER = /0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*/y;
+const OCTAL = /^0\d/;
+const WORD_CHARACTER = /\w/y;
 
 export class TextCursor {
   readonly text: string;
@@ -72,18 +76,29 @@ export class TextCursor {
   /** Moves over what the sticky pattern matches here and returns it. */
   take(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.at;
-    const match = pattern.exec(this.text);
-    if (match === null || match.index !== this.at) return undefined;
-    this.at += match[0].length;
-    return match[0];
+    // test() and not exec(), which makes an array for each match.
+    if (!pattern.test(this.text)) return undefined;
+    const from = this.at;
+    this.at = pattern.lastIndex;
+    return this.text.slice(from, this.at);
   }
 
   /** A number as C's %i reads it: decimal, 0x hexadecimal or 0 octal. @throws OdpSyntaxError above `most` */
   integer(name: string, most: number): number {
     const from = this.at;
-    const value = this.bigInteger(name, BigInt(most));
+    const value = this.number(name, most);
     this.#requireEnd(from, name);
-    return Number(value);
+    return value;
+  }
+
+  /** As `integer`, whatever stands behind it. */
+  number(name: string, most: number): number {
+    const from = this.at;
+    const digits = this.take(INTEGER);
+    if (digits === undefined) this.fail(`${name}, a number`);
+    const value = OCTAL.test(digits) ? Number.parseInt(digits, 8) : Number(digits);
+    if (value > most) this.#failRange(from, name, `0x${most.toString(16)}`);
+    return value;
   }
 
   /** A decimal number, or hexadecimal behind 0x; no octal. */
@@ -106,12 +121,12 @@ export class TextCursor {
     return value;
   }
 
-  /** As `integer`, for numbers above 2^53. */
+  /** As `number`, for numbers above 2^53. */
   bigInteger(name: string, most: bigint): bigint {
     const from = this.at;
-    const digits = this.take(/0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*/y);
+    const digits = this.take(INTEGER);
     if (digits === undefined) this.fail(`${name}, a number`);
-    const value = BigInt(/^0\d/.test(digits) ? `0o${digits.slice(1)}` : digits);
+    const value = BigInt(OCTAL.test(digits) ? `0o${digits.slice(1)}` : digits);
     if (value > most) this.#failRange(from, name, `0x${most.toString(16)}`);
     return value;
   }
@@ -126,6 +141,7 @@ export class TextCursor {
 
   /** A digit right behind a number (as in octal 08) means that the number was not what its writer thought. */
   #requireEnd(from: number, name: string): void {
-    if (/[0-9a-zA-Z_]/.test(this.peek())) throw new OdpSyntaxError(this.text, from, `${name}, a number`);
+    WORD_CHARACTER.lastIndex = this.at;
+    if (WORD_CHARACTER.test(this.text)) throw new OdpSyntaxError(this.text, from, `${name}, a number`);
   }
 }

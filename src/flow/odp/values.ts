@@ -8,6 +8,13 @@ import type { ValueForm } from "./members.ts";
 import type { TextCursor } from "./text-cursor.ts";
 
 export const IPV6_LABEL_MAX = 0xfffff;
+const LABEL_MASK = Uint8Array.of(0x00, 0x0f, 0xff, 0xff);
+/** Longest value that is read as a number and not as a bigint: nearly all are, and flow files are long. */
+const NUMBER_BYTES_MAX = 4;
+const MAC_CHARACTERS = /[0-9a-fA-F:]+/y;
+const IPV4_CHARACTERS = /[0-9.]+/y;
+const IPV6_CHARACTERS = /[0-9a-fA-F:.]+/y;
+const FRAG_CHARACTERS = /[a-zA-Z]+/y;
 const FRAG_NAMES: ReadonlyMap<string, number> = new Map([
   ["no", FRAG_NO],
   ["first", FRAG_FIRST],
@@ -29,8 +36,19 @@ export interface ScanRules {
 export const hexadecimal = (value: number | bigint): string =>
   Number(value) === 0 ? "0" : `0x${value.toString(16)}`;
 
-export const ones = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(0xff);
+/** Masks of exact values, by their length. Shared: nobody writes to them. */
+const ONES: readonly Uint8Array[] = Array.from({ length: 17 }, (_, bytes) =>
+  new Uint8Array(bytes).fill(0xff),
+);
+export const ones = (bytes: number): Uint8Array => ONES[bytes] ?? new Uint8Array(bytes).fill(0xff);
 export const isAll = (bytes: Uint8Array, value: number): boolean => bytes.every((byte) => byte === value);
+
+/** The bytes of a number of up to 32 bits, highest first. */
+export function numberToBytes(value: number, bytes: number): Uint8Array {
+  const out = new Uint8Array(bytes);
+  for (let at = bytes - 1, rest = value; at >= 0; at--, rest >>>= 8) out[at] = rest;
+  return out;
+}
 
 /** The bytes of an integer, highest first. */
 export function bigToBytes(value: bigint, bytes: number): Uint8Array {
@@ -56,21 +74,23 @@ export function scanValue(
   const value = scanOne(cursor, name, form, bytes);
   if (rules.allowMask && cursor.skip("/")) return { value, mask: scanMask(cursor, name, form, bytes) };
   // OVS leaves the label's other bits out of the mask.
-  return { value, mask: form === "label" ? bigToBytes(BigInt(IPV6_LABEL_MAX), bytes) : ones(bytes) };
+  return { value, mask: form === "label" ? LABEL_MASK : ones(bytes) };
 }
 
 function scanOne(cursor: TextCursor, name: string, form: ValueForm, bytes: number): Uint8Array {
   const from = cursor.at;
   let found: Uint8Array | undefined;
   if (form === "mac") {
-    found = parseMac(cursor.take(/[0-9a-fA-F:]+/y) ?? "");
+    found = parseMac(cursor.take(MAC_CHARACTERS) ?? "");
   } else if (form === "ipv4") {
-    found = parseIpv4(cursor.take(/[0-9.]+/y) ?? "");
+    found = parseIpv4(cursor.take(IPV4_CHARACTERS) ?? "");
   } else if (form === "ipv6") {
-    found = parseIpv6(cursor.take(/[0-9a-fA-F:.]+/y) ?? "");
+    found = parseIpv6(cursor.take(IPV6_CHARACTERS) ?? "");
+  } else if (bytes <= NUMBER_BYTES_MAX) {
+    const most = form === "label" ? IPV6_LABEL_MAX : 2 ** (bytes * 8) - 1;
+    return numberToBytes(cursor.number(name, most), bytes);
   } else {
-    const most = form === "label" ? BigInt(IPV6_LABEL_MAX) : (1n << BigInt(bytes * 8)) - 1n;
-    return bigToBytes(cursor.bigInteger(name, most), bytes);
+    return bigToBytes(cursor.bigInteger(name, (1n << BigInt(bytes * 8)) - 1n), bytes);
   }
   if (found !== undefined) return found;
   cursor.at = from;
@@ -94,7 +114,7 @@ function scanMask(cursor: TextCursor, name: string, form: ValueForm, bytes: numb
 
 function scanFrag(cursor: TextCursor): Uint8Array {
   const from = cursor.at;
-  const frag = FRAG_NAMES.get((cursor.take(/[a-zA-Z]+/y) ?? "").toLowerCase());
+  const frag = FRAG_NAMES.get((cursor.take(FRAG_CHARACTERS) ?? "").toLowerCase());
   if (frag === undefined) {
     cursor.at = from;
     cursor.fail('"no", "first" or "later"');
