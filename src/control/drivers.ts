@@ -3,13 +3,20 @@ import { afPacketDriver } from "../port/af_packet/driver.ts";
 import { afxdpDriver } from "../port/afxdp/driver.ts";
 import { dummyDriver } from "../port/dummy/driver.ts";
 import { nullDriver } from "../port/null/driver.ts";
+import { patchDriver } from "../port/patch/driver.ts";
 import { pcapDriver } from "../port/pcap/driver.ts";
 import type { PortDriver, PortType } from "../port/port.ts";
-import { tapDriver } from "../port/tap/driver.ts";
+import { internalDriver, tapDriver } from "../port/tap/driver.ts";
 
 export const PORT_DRIVERS: ReadonlyMap<PortType, PortDriver> = new Map(
-  [pcapDriver, nullDriver, dummyDriver, tapDriver, afPacketDriver, afxdpDriver].map((driver) => [
-    driver.type,
-    driver,
-  ]),
+  [
+    pcapDriver,
+    nullDriver,
+    dummyDriver,
+    tapDriver,
+    internalDriver,
+    patchDriver,
+    afPacketDriver,
+    afxdpDriver,
+  ].map((driver) => [driver.type, driver]),
 );

@@ -75,8 +75,11 @@ export class Ports extends EventEmitter<{
   readonly #context: PortContext;
   readonly #open = new Map<number, OpenPort>();
   readonly #statuses = new Map<number, PortStatus>();
-  readonly #usedSlots = new Set<number>();
-  readonly #reservedNumbers = new Set<number>();
+  readonly #bySlot = new Map<number, OpenPort>();
+  readonly #byName = new Map<string, OpenPort>();
+  readonly #slots = new NumberPool(0);
+  /** Without a wish a port gets the lowest free number from 1, as in OVS; 0 is LOCAL's. */
+  readonly #numbers = new NumberPool(1);
   readonly #reopening = new Set<number>();
   #rxqs: RxqAssignment[] = [];
 
@@ -103,7 +106,7 @@ export class Ports extends EventEmitter<{
   }
 
   byName(name: string): OpenPort | undefined {
-    return this.list().find((port) => port.spec.name === name);
+    return this.#byName.get(name);
   }
 
   byNumber(portNo: number): OpenPort | undefined {
@@ -138,11 +141,11 @@ export class Ports extends EventEmitter<{
       }
       port = await driver.open(this.#context, spec, portNo, slot);
     } catch (error) {
-      this.#usedSlots.delete(slot);
-      this.#reservedNumbers.delete(portNo);
+      this.#slots.release(slot);
+      this.#numbers.release(portNo);
       throw error;
     }
-    this.#open.set(portNo, port);
+    this.#keep(port);
     this.#publish(port);
     this.#attach(port);
     await this.#workers.settled();
@@ -155,6 +158,8 @@ export class Ports extends EventEmitter<{
     const port = this.#open.get(portNo);
     if (port === undefined) throw new PortError("ENODEV", `port ${portNo}: there is no such port`);
     this.#open.delete(portNo);
+    this.#bySlot.delete(port.slot);
+    this.#byName.delete(port.spec.name);
     this.#table.withdraw(portNo);
     for (let worker = 0; worker < this.#workers.count; worker += 1)
       this.#workers.detachPort(worker, port.slot);
@@ -162,8 +167,8 @@ export class Ports extends EventEmitter<{
     await this.#workers.settled();
     await port.close();
     await this.#workers.settled();
-    this.#usedSlots.delete(port.slot);
-    this.#reservedNumbers.delete(portNo);
+    this.#slots.release(port.slot);
+    this.#numbers.release(portNo);
     this.#statuses.delete(port.slot);
     this.emit("removed", port);
   }
@@ -182,14 +187,14 @@ export class Ports extends EventEmitter<{
 
   /** Opens a port whose interface came back under its old number, slot and counters. */
   async #reopen(slot: number): Promise<void> {
-    const old = this.#bySlot(slot);
+    const old = this.#bySlot.get(slot);
     if (old === undefined || this.#reopening.has(slot)) return;
     this.#reopening.add(slot);
     try {
       await this.#detach(old);
       await old.close();
       const port = await this.#drivers.get(old.spec.type)!.open(this.#context, old.spec, old.portNo, slot);
-      this.#open.set(port.portNo, port);
+      this.#keep(port);
       this.#attach(port);
       this.#refresh(slot);
       await this.#workers.settled();
@@ -210,8 +215,10 @@ export class Ports extends EventEmitter<{
     await this.#workers.settled();
   }
 
-  #bySlot(slot: number): OpenPort | undefined {
-    return [...this.#open.values()].find((port) => port.slot === slot);
+  #keep(port: OpenPort): void {
+    this.#open.set(port.portNo, port);
+    this.#bySlot.set(port.slot, port);
+    this.#byName.set(port.spec.name, port);
   }
 
   /** Gives a worker everything that is assigned to it again: after its restart. */
@@ -219,30 +226,29 @@ export class Ports extends EventEmitter<{
     for (const port of this.list()) this.#attachTo(port, worker);
   }
 
-  #claimNumber(spec: PortSpec): number {
-    let portNo = spec.portNo ?? 1;
+  #claimNumber({ name, portNo }: PortSpec): number {
+    if (portNo === undefined) return this.#numbers.claimLowest(PORT_NO_MAX) ?? this.#refuseNumber(name);
     if (portNo > PORT_NO_MAX)
-      throw new PortError("EFBIG", `port ${spec.name}: number ${portNo}, ${PORT_NO_MAX} is the most`);
-    if (spec.portNo !== undefined && this.#reservedNumbers.has(portNo)) {
+      throw new PortError("EFBIG", `port ${name}: number ${portNo}, ${PORT_NO_MAX} is the most`);
+    if (!this.#numbers.claim(portNo)) {
       throw new PortError(
         "EBUSY",
-        `port ${spec.name}: number ${portNo} belongs to ${this.#open.get(portNo)?.spec.name ?? "a port that is closing"}`,
+        `port ${name}: number ${portNo} belongs to ${this.#open.get(portNo)?.spec.name ?? "a port that is closing"}`,
       );
     }
-    while (this.#reservedNumbers.has(portNo)) portNo += 1;
-    this.#reservedNumbers.add(portNo);
     return portNo;
   }
 
-  #claimSlot(spec: PortSpec, portNo: number): number {
+  #refuseNumber(name: string): never {
+    throw new PortError("EFBIG", `port ${name}: every number up to ${PORT_NO_MAX} is taken; remove a port`);
+  }
+
+  #claimSlot({ name }: PortSpec, portNo: number): number {
     const { portCountMax } = this.#arena.plan.sizes;
-    for (let slot = 0; slot < portCountMax; slot += 1) {
-      if (this.#usedSlots.has(slot)) continue;
-      this.#usedSlots.add(slot);
-      return slot;
-    }
-    this.#reservedNumbers.delete(portNo);
-    throw new PortError("ENOSPC", `port ${spec.name}: ${portCountMax} ports are open; raise memory.ports`);
+    const slot = this.#slots.claimLowest(portCountMax - 1);
+    if (slot !== null) return slot;
+    this.#numbers.release(portNo);
+    throw new PortError("ENOSPC", `port ${name}: ${portCountMax} ports are open; raise memory.ports`);
   }
 
   #publish(port: OpenPort): void {
@@ -252,7 +258,7 @@ export class Ports extends EventEmitter<{
   }
 
   #refresh(slot: number): void {
-    const port = this.#bySlot(slot);
+    const port = this.#bySlot.get(slot);
     if (port === undefined) return;
     const before = this.#statuses.get(slot);
     const status = port.status();
@@ -265,7 +271,11 @@ export class Ports extends EventEmitter<{
     const { count } = this.#workers;
     if (count === 0) return;
     for (let queue = 0; queue < port.rxqCount; queue += 1) {
-      this.#rxqs.push({ port, queue, worker: this.#leastLoadedWorker() });
+      this.#rxqs.push({
+        port,
+        queue,
+        worker: port.hasQueuePerWorker ? queue % count : this.#leastLoadedWorker(),
+      });
     }
     for (let worker = 0; worker < count; worker += 1) this.#attachTo(port, worker);
   }
@@ -290,9 +300,42 @@ export class Ports extends EventEmitter<{
   #leastLoadedWorker(): number {
     const loads = Array.from(
       { length: this.#workers.count },
-      (_, worker) => this.#rxqs.filter((rxq) => rxq.worker === worker).length,
+      (_, worker) => this.#rxqs.filter((rxq) => rxq.worker === worker && !rxq.port.hasQueuePerWorker).length,
     );
     return loads.indexOf(Math.min(...loads));
+  }
+}
+
+/** Numbers in use, and the lowest that is not without a walk over all of them. */
+class NumberPool {
+  readonly #first: number;
+  readonly #used = new Set<number>();
+  /** Nothing from #first up to here is free. */
+  #next: number;
+
+  constructor(first: number) {
+    this.#first = first;
+    this.#next = first;
+  }
+
+  /** False when it is in use. */
+  claim(number: number): boolean {
+    if (this.#used.has(number)) return false;
+    this.#used.add(number);
+    return true;
+  }
+
+  /** Null when all up to `most` are in use. */
+  claimLowest(most: number): number | null {
+    while (this.#used.has(this.#next)) this.#next += 1;
+    if (this.#next > most) return null;
+    this.#used.add(this.#next);
+    return this.#next;
+  }
+
+  release(number: number): void {
+    this.#used.delete(number);
+    if (number >= this.#first) this.#next = Math.min(this.#next, number);
   }
 }
 

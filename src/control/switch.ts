@@ -12,7 +12,7 @@ import { FrameLedger } from "../memory/frame-ledger.ts";
 import { FramePool, fillReserve } from "../memory/frame-pool.ts";
 import { controlThread } from "../memory/region-plan.ts";
 import { Supervisor } from "../pmd/supervisor.ts";
-import type { OpenPort, PortSpec } from "../port/port.ts";
+import { LOCAL_PORT_NO, type OpenPort, type PortSpec } from "../port/port.ts";
 import { setHashSeed } from "../table/hash.ts";
 import { arenaSizes, workerCpus } from "./config/arena-sizes.ts";
 import type { Config, PortConfig } from "./config/schema.ts";
@@ -87,6 +87,9 @@ export class Switch implements SwitchView {
     const running = new Switch(config, log, arena, epochs);
     try {
       await running.supervisor.start();
+      const local = config["local-port"];
+      if (local !== undefined)
+        await running.ports.add({ name: local, type: "internal", portNo: LOCAL_PORT_NO });
       for (const port of config.ports) await running.ports.add(portSpec(port));
       await running.#installConfiguredFlows();
     } catch (error) {

@@ -16,6 +16,7 @@ export const DROP_REASONS = [
   { name: "mtu", help: "longer than the output port's MTU" },
   { name: "tx_full", help: "the output port's transmit ring was full" },
   { name: "tx_error", help: "the output port's kernel refused the packet" },
+  { name: "patch_loop", help: "passed more patch ports than the limit" },
   { name: "handoff_full", help: "the ring to the worker that owns the port's transmit queue was full" },
   { name: "no_frame", help: "no free frame for a copy or a header" },
   { name: "rx_short", help: "received with fewer bytes than an Ethernet header" },

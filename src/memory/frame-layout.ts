@@ -7,7 +7,7 @@
 //        4    u32  nextFrame      the packet's next frame, NO_FRAME in the last one       hot
 //        8    u32  packetBytes    bytes of the whole packet (first frame only)            hot
 //       12    u16  segmentCount   frames of the packet (first frame only)                 hot
-//       14    u16  flags          PACKET_* below (first frame only)                       hot
+//       14    u16  flags          PACKET_* below, patch hops above (first frame only)     hot
 //       16    u16  csumStart      where a partial checksum's sum starts                   cold
 //       18    u16  csumOffset     where it goes, from csumStart                           cold
 //       20    u32  link           the next bundle while the frame is in the reserve       cold
@@ -33,6 +33,8 @@ export const NO_FRAME = 0xffffffff;
 
 /** The L4 checksum is a partial sum that csumStart/csumOffset tell how to finish. */
 export const PACKET_CSUM_PARTIAL = 1;
+/** The upper byte of the flags counts the patch ports that the packet has passed. */
+export const PACKET_PATCH_HOP = 0x0100;
 
 /**
  * Room in front of received data: the kernel's own 256 bytes of XDP headroom plus 2, which puts the IP header of

@@ -8,10 +8,10 @@ import { ownerWord } from "./frame-ledger.ts";
 import type { FramePool } from "./frame-pool.ts";
 
 /** The kinds of ring that packets pass through; the ledger shows a frame's ring as kind << 16 | number. */
-export const RING_KIND = { port: 0, upcall: 1, reinject: 2, handoff: 3 } as const;
+export const RING_KIND = { port: 0, upcall: 1, reinject: 2, handoff: 3, patch: 4 } as const;
 export type RingKind = keyof typeof RING_KIND;
 
-/** The owner word of a ring: `number` is the slot of a port, the worker of an upcall or reinject ring. */
+/** The owner word of a ring: `number` is the slot of a port, the worker of an upcall or reinject ring, an end of a patch. */
 export const ringOwner = (kind: RingKind, number: number): number =>
   ownerWord("ring", (RING_KIND[kind] << 16) | (number & 0xffff));
 

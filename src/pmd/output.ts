@@ -42,6 +42,9 @@ END_REASONS[ACTION_END.nowhere] = DROP.flow_drop;
 END_REASONS[ACTION_END.noFrame] = DROP.no_frame;
 END_REASONS[ACTION_END.unable] = DROP.action_error;
 
+/** Most switches have fewer ports. */
+const SLOTS_AT_START = 16;
+
 export interface OutputContext {
   readonly arena: Arena;
   readonly threadIndex: number;
@@ -63,14 +66,13 @@ export class Output implements PacketSink {
   /** This thread's part of the ports' counters. */
   readonly #portCounters: number;
   readonly #ports: PortTable;
-  /** By slot: how this worker reaches the port. */
-  readonly #routes: TxQueue[];
+  /** By slot, as far as slots are in use: how this worker reaches the port. */
+  #routes: TxQueue[] = [];
   readonly #unreachable: TxQueue;
-  readonly #attached = new Set<TxQueue>();
-  #all: readonly TxQueue[] = [];
+  #all: TxQueue[] = [];
   /** Slots that got packets since the last flush. */
-  readonly #dirtySlots: Int32Array;
-  readonly #isDirty: Uint8Array;
+  #dirtySlots = new Int32Array(0);
+  #isDirty = new Uint8Array(0);
   #dirtyCount = 0;
 
   constructor(context: OutputContext) {
@@ -88,27 +90,38 @@ export class Output implements PacketSink {
     this.#portCounters =
       arena.region("portCounters").offset + context.threadIndex * portCountMax * PORT_COUNTER_BYTES;
     this.#unreachable = new UnreachablePort(pool, counters);
-    this.#routes = new Array<TxQueue>(portCountMax).fill(this.#unreachable);
-    this.#dirtySlots = new Int32Array(portCountMax);
-    this.#isDirty = new Uint8Array(portCountMax);
+    this.#makeRoom(SLOTS_AT_START - 1);
   }
 
   /** Control path: this worker reaches the slot's port by `queue` from now on; what was there before is closed. */
   setRoute(slot: number, queue: TxQueue): void {
+    this.#makeRoom(slot);
     this.removeRoute(slot);
     this.#routes[slot] = queue;
-    this.#attached.add(queue);
-    this.#all = [...this.#attached];
+    this.#all.push(queue);
   }
 
   /** Control path. */
   removeRoute(slot: number): void {
-    const queue = this.#routes[slot]!;
-    if (queue === this.#unreachable) return;
+    const queue = this.#routes[slot];
+    if (queue === undefined || queue === this.#unreachable) return;
     queue.close();
-    this.#attached.delete(queue);
     this.#routes[slot] = this.#unreachable;
-    this.#all = [...this.#attached];
+    this.#all = this.#all.filter((other) => other !== queue);
+  }
+
+  /** Arrays as long as the highest slot in use takes; slots are given from the lowest. */
+  #makeRoom(slot: number): void {
+    const room = this.#routes.length;
+    if (slot < room) return;
+    const wanted = Math.max(slot + 1, 2 * room);
+    this.#routes = [...this.#routes, ...new Array<TxQueue>(wanted - room).fill(this.#unreachable)];
+    const dirtySlots = new Int32Array(wanted);
+    dirtySlots.set(this.#dirtySlots);
+    this.#dirtySlots = dirtySlots;
+    const isDirty = new Uint8Array(wanted);
+    isDirty.set(this.#isDirty);
+    this.#isDirty = isDirty;
   }
 
   output(portNo: number, frame: number): void {
@@ -167,6 +180,8 @@ export class Output implements PacketSink {
 
   /** The port's queue, which gets a packet: it is flushed with the burst. */
   #touch(slot: number): TxQueue {
+    // Published by control, and this worker was not told yet.
+    if (slot >= this.#routes.length) return this.#unreachable;
     if (this.#isDirty[slot] === 0) {
       this.#isDirty[slot] = 1;
       this.#dirtySlots[this.#dirtyCount] = slot;

@@ -19,11 +19,22 @@ import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
 import type { PortCounters } from "./counters.ts";
 
-export const PORT_TYPES = ["pcap", "null", "dummy", "tap", "af_packet", "afxdp"] as const;
+export const PORT_TYPES = [
+  "pcap",
+  "null",
+  "dummy",
+  "tap",
+  "internal",
+  "patch",
+  "af_packet",
+  "afxdp",
+] as const;
 export type PortType = (typeof PORT_TYPES)[number];
 
 /** 65535 and above are reserved by OVS (DP_MAX_PORTS = USHRT_MAX). */
 export const PORT_NO_MAX = 65534;
+/** OVS's LOCAL port, the datapath's own interface on the host. */
+export const LOCAL_PORT_NO = 0;
 
 /** What the configuration or add-if asks for. */
 export interface PortSpec {
@@ -99,6 +110,8 @@ export interface OpenPort {
   readonly slot: number;
   readonly rxqCount: number;
   readonly txqCount: number;
+  /** Queue n belongs to worker n, whatever else that one polls; absent: control spreads the queues. */
+  readonly hasQueuePerWorker?: boolean;
   /** Can take packets with PACKET_CSUM_PARTIAL; others get them finished first. */
   readonly takesPartialChecksums: boolean;
   /** Options as `dpctl/show` prints them behind the type, in order. */

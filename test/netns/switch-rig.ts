@@ -37,6 +37,7 @@ export interface DatapathShow {
   readonly ports: readonly {
     readonly portNo: number;
     readonly name: string;
+    readonly type: string;
     readonly up: boolean;
     readonly statistics: PortStatistics & Readonly<Record<string, number>>;
   }[];
@@ -89,6 +90,11 @@ export class SwitchRig {
     const host = { namespace, device, port, portNo };
     this.hosts.push(host);
     return host;
+  }
+
+  /** A port without a host: a line of the configuration's `ports`. */
+  addPort(settings: string): void {
+    this.#portLines.push(`  - ${settings}`);
   }
 
   /** Starts the daemon and gives hosts their addresses. `settings` are further lines of the configuration. */

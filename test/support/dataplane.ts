@@ -20,6 +20,7 @@ import {
 import { Pmd } from "../../src/pmd/pmd.ts";
 import { type DummyPort, dummyDriver, isDummyPort } from "../../src/port/dummy/driver.ts";
 import { nullDriver } from "../../src/port/null/driver.ts";
+import { patchDriver } from "../../src/port/patch/driver.ts";
 import type { OpenPort, PortSpec } from "../../src/port/port.ts";
 import { setHashSeed } from "../../src/table/hash.ts";
 import { TableWriter } from "../../src/table/table-writer.ts";
@@ -102,6 +103,7 @@ export class Dataplane {
       drivers: new Map([
         ["dummy", dummyDriver],
         ["null", nullDriver],
+        ["patch", patchDriver],
       ]),
       log: () => {},
     });

@@ -1,7 +1,7 @@
 // dpctl/dump-dps, show, add-if, del-if: the datapath and its ports, as OVS prints them.
 import { readTotals } from "../../datapath/counters.ts";
 import { type PortCounterName, readPortCounters } from "../../port/counters.ts";
-import { type OpenPort, PORT_TYPES, type PortSpec, type PortType } from "../../port/port.ts";
+import { LOCAL_PORT_NO, type OpenPort, PORT_TYPES, type PortSpec, type PortType } from "../../port/port.ts";
 import { type Command, UNLIMITED } from "../command.ts";
 import { PortError } from "../ports.ts";
 import { namesDatapath, type SwitchView } from "../switch-view.ts";
@@ -68,6 +68,10 @@ export function datapathCommands(view: SwitchView, flowCount: FlowCount): Comman
         for (const name of interfaces) {
           const port = /^\d+$/.test(name) ? view.ports.byNumber(Number(name)) : view.ports.byName(name);
           if (port === undefined) throw refusal(`no port named ${name}`, null);
+          if (port.portNo === LOCAL_PORT_NO) {
+            const hint = "It is the datapath's own port; remove local-port from the configuration.";
+            throw refusal(`deleting port ${name} from ${view.datapath} failed`, "EINVAL", hint);
+          }
           await view.ports.remove(port.portNo);
         }
         return answer("", []);

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { LOCAL_PORT_NO } from "../../port/port.ts";
 import { type Config, configSchema } from "./schema.ts";
 
 export interface ConfigProblem {
@@ -100,6 +101,11 @@ function crossChecks(config: Config): CrossProblem[] {
   const problems: CrossProblem[] = [];
   const names = new Set<string>();
   const numbers = new Set<number>();
+  const local = config["local-port"];
+  if (local !== undefined) {
+    names.add(local);
+    numbers.add(LOCAL_PORT_NO);
+  }
   for (const [index, port] of config.ports.entries()) {
     if (names.has(port.name))
       problems.push({ path: ["ports", index, "name"], message: `port "${port.name}" stands twice` });
@@ -113,10 +119,10 @@ function crossChecks(config: Config): CrossProblem[] {
       problems.push({ path: ["ports", index, "vlan"], message: "an access port needs a tag" });
     }
   }
-  if (config.ports.length > config.memory.ports) {
+  if (numberOfPorts(config) > config.memory.ports) {
     problems.push({
       path: ["ports"],
-      message: `${config.ports.length} ports, but memory.ports is ${config.memory.ports}`,
+      message: `${numberOfPorts(config)} ports, but memory.ports is ${config.memory.ports}`,
     });
   }
   const shared = (config.workers.cpus ?? []).filter((cpu) => config["control-cpus"]?.includes(cpu));
@@ -128,3 +134,6 @@ function crossChecks(config: Config): CrossProblem[] {
   }
   return problems;
 }
+
+const numberOfPorts = (config: Config): number =>
+  config.ports.length + (config["local-port"] === undefined ? 0 : 1);

@@ -42,12 +42,14 @@ const vlanMode = v.strictObject({
   trunks: v.optional(v.array(vlan)),
 });
 
+const portName = v.pipe(
+  v.string("a name is expected"),
+  v.regex(/^[^\s/,:()=]+$/, "a name without blanks and without / , : ( ) = is expected"),
+  v.maxLength(PORT_NAME_LENGTH_MAX, `${PORT_NAME_LENGTH_MAX} characters are the most`),
+);
+
 const port = v.strictObject({
-  name: v.pipe(
-    v.string("a name is expected"),
-    v.regex(/^[^\s/,:()=]+$/, "a name without blanks and without / , : ( ) = is expected"),
-    v.maxLength(PORT_NAME_LENGTH_MAX, `${PORT_NAME_LENGTH_MAX} characters are the most`),
-  ),
+  name: portName,
   type: v.picklist(PORT_TYPES, `one of ${PORT_TYPES.join(", ")} is expected`),
   "port-no": v.optional(wholeNumber(0, PORT_NO_MAX)),
   "rx-queues": v.optional(wholeNumber(1, 16)),
@@ -93,6 +95,7 @@ export const configSchema = v.strictObject({
   policy: v.optional(policy, {}),
   "vlan-limit": v.optional(wholeNumber(0, 2), 1),
   seed: v.optional(wholeNumber(0, 0xffffffff)),
+  "local-port": v.optional(portName),
   ports: v.optional(v.array(port), []),
   flows: v.optional(v.array(v.string("a line FLOW ACTIONS is expected")), []),
   "flow-file": v.optional(v.string("a path is expected")),

@@ -16,29 +16,35 @@ const optionSchema = v.strictObject({
   mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(68), v.maxValue(9000))),
 });
 
-export const tapDriver: PortDriver = {
-  type: "tap",
-  open: async (context: PortContext, spec: PortSpec, portNo: number, slot: number): Promise<OpenPort> => {
-    const parsed = v.safeParse(optionSchema, spec.options ?? {});
-    if (!parsed.success) {
-      const [issue] = parsed.issues;
-      throw new Error(
-        `port ${spec.name}: option ${v.getDotPath(issue) ?? ""}: ${issue.message}; a tap port takes netns and mtu`,
-      );
-    }
-    const queueCount = Math.max(spec.rxqCount ?? 1, 1);
-    if (queueCount > QUEUES_MAX)
-      throw new Error(`port ${spec.name}: ${queueCount} queues, ${QUEUES_MAX} is the most`);
-    const port = new TapPort(context, spec, portNo, slot, queueCount);
-    try {
-      port.openQueues(parsed.output);
-      return port;
-    } catch (error) {
-      await port.close();
-      throw new Error(`port ${spec.name}: ${(error as Error).message}`, { cause: error });
-    }
-  },
-};
+export const tapDriver: PortDriver = { type: "tap", open: openTap };
+/** An interface by which the host itself takes part: OVS's internal ports of the userspace datapath are taps too. */
+export const internalDriver: PortDriver = { type: "internal", open: openTap };
+
+async function openTap(
+  context: PortContext,
+  spec: PortSpec,
+  portNo: number,
+  slot: number,
+): Promise<OpenPort> {
+  const parsed = v.safeParse(optionSchema, spec.options ?? {});
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    throw new Error(
+      `port ${spec.name}: option ${v.getDotPath(issue) ?? ""}: ${issue.message}; a ${spec.type} port takes netns and mtu`,
+    );
+  }
+  const queueCount = Math.max(spec.rxqCount ?? 1, 1);
+  if (queueCount > QUEUES_MAX)
+    throw new Error(`port ${spec.name}: ${queueCount} queues, ${QUEUES_MAX} is the most`);
+  const port = new TapPort(context, spec, portNo, slot, queueCount);
+  try {
+    port.openQueues(parsed.output);
+    return port;
+  } catch (error) {
+    await port.close();
+    throw new Error(`port ${spec.name}: ${(error as Error).message}`, { cause: error });
+  }
+}
 
 class TapPort implements OpenPort {
   readonly spec: PortSpec;
