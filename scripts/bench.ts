@@ -56,6 +56,7 @@ const BENCHES: readonly (readonly [title: string, script: string, args: readonly
     "src/cli/millrace.js",
     ["bench", "--rx", exact.rx, "--flows", exact.flows, "--seconds", SECONDS],
   ],
+  ["AF_XDP from veth to veth", "scripts/bench-afxdp.js", isSmoke ? ["--smoke"] : []],
 ];
 
 try {
