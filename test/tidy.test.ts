@@ -19,6 +19,7 @@ const ROOMS = [
   "table",
   "action",
   "netlink",
+  "tunnel",
   "datapath",
   "compile",
   "port",

@@ -64,7 +64,7 @@ export class PacketFront {
   }
 
   /**
-   * Makes at least `bytes` (ROOM_BYTES at most) free before the packet's data. Returns the packet's first
+   * Makes at least `bytes` (a tunnel header at most, 512) free before the packet's data. Returns the packet's first
    * frame, another than before when one had to be put in front; NO_FRAME, packet untouched, when the pool is
    * empty.
    */
@@ -75,22 +75,22 @@ export class PacketFront {
     const dataBytes = packets.dataBytes(frame);
     const tailroom = this.#frameBytes - offset - dataBytes;
     if (offset + tailroom >= bytes) {
-      const moved = Math.min(ROOM_BYTES, offset + tailroom);
+      const moved = Math.min(Math.max(ROOM_BYTES, bytes), offset + tailroom);
       this.#arena.intrinsics.move(packets.frameStart(frame) + moved, packets.head(frame), dataBytes);
       packets.setData(frame, moved, dataBytes);
       return frame;
     }
-    return this.#putInFront(frame);
+    return this.#putInFront(frame, bytes);
   }
 
   /** A new first frame with the packet's first FRONT_BYTES bytes; what follows stays where it is. */
-  #putInFront(frame: number): number {
+  #putInFront(frame: number, bytes: number): number {
     const packets = this.#packets;
     const front = this.#pool.alloc();
     if (front === NO_FRAME) return NO_FRAME;
     const dataBytes = packets.dataBytes(frame);
     const count = Math.min(FRONT_BYTES, dataBytes);
-    const offset = packets.dataOffset(front);
+    const offset = Math.max(packets.dataOffset(front), bytes);
     const packetBytes = packets.packetBytes(frame);
     let segments = packets.segmentCount(frame) + 1;
     let next = frame;

@@ -8,6 +8,8 @@ export interface Intrinsics {
   load(address: number): number;
   /** Ordered 32-bit store: publishes all earlier stores of this thread. */
   store(address: number, value: number): void;
+  /** Adds to a 32-bit word that several threads count up (6 ns); what it was before, signed. */
+  add(address: number, delta: number): number;
   /** Adds an unsigned 32-bit delta to a 64-bit counter that only this thread writes. */
   count(address: number, delta: number): void;
   /** Adds one flow's share of a burst to its statistics of this thread (layout: table/flow-stats.ts). */

@@ -11,6 +11,10 @@
   (func (export "store") (param $address i32) (param $value i32)
     (i32.atomic.store (local.get $address) (local.get $value)))
 
+  ;; A number that several threads count up; the answer is what it was.
+  (func (export "add") (param $address i32) (param $delta i32) (result i32)
+    (i32.atomic.rmw.add (local.get $address) (local.get $delta)))
+
   ;; A counter with one writer: one aligned eight-byte store, so readers never see half of it.
   (func (export "count") (param $address i32) (param $delta i32)
     (i64.store (local.get $address)

@@ -5,8 +5,6 @@ import { OdpSyntaxError, type TextCursor } from "../../flow/odp/text-cursor.ts";
 import { writeBe16, writeBe32 } from "../../packet/bytes.ts";
 import { ETH, ETH_TYPE } from "../../packet/link-headers.ts";
 import { IP_PROTOCOL, IPV6 } from "../../packet/network-headers.ts";
-import { U16_MAX, U32_MAX } from "./action-parse.ts";
-import { parseIpv6Address, type TunnelHeader } from "./tunnel-header.ts";
 import {
   ERSPAN,
   GENEVE,
@@ -17,7 +15,9 @@ import {
   SRV6,
   TUNNEL_TYPE,
   VXLAN,
-} from "./tunnel-type.ts";
+} from "../../packet/tunnel-headers.ts";
+import { U16_MAX, U32_MAX } from "./action-parse.ts";
+import { parseIpv6Address, type TunnelHeader } from "./tunnel-header.ts";
 
 const VNI_MAX = 0xffffff;
 

@@ -5,8 +5,6 @@ import { readBe16, readBe24, readBe32 } from "../../packet/bytes.ts";
 import { ETH, ETH_TYPE } from "../../packet/link-headers.ts";
 import { IPV4, IPV6 } from "../../packet/network-headers.ts";
 import { UDP } from "../../packet/transport-headers.ts";
-import { readU32 } from "../host-words.ts";
-import { type PortNames, printHex, printPort } from "./action-print.ts";
 import {
   ERSPAN,
   GENEVE,
@@ -17,7 +15,9 @@ import {
   TUNNEL_PUSH_WORDS_BYTES,
   TUNNEL_TYPE,
   VXLAN,
-} from "./tunnel-type.ts";
+} from "../../packet/tunnel-headers.ts";
+import { readU32 } from "../host-words.ts";
+import { type PortNames, printHex, printPort } from "./action-print.ts";
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
 

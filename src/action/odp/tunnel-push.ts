@@ -6,6 +6,7 @@
 // checksum, which is right.
 
 import { OdpSyntaxError, type TextCursor } from "../../flow/odp/text-cursor.ts";
+import { TUNNEL_PUSH_WORDS_BYTES } from "../../packet/tunnel-headers.ts";
 import { ACTION, TUNNEL_HEADER_BYTES_MAX } from "../attributes.ts";
 import { type ActionParse, parsePort, U32_MAX } from "./action-parse.ts";
 import {
@@ -16,7 +17,6 @@ import {
   type TunnelHeader,
 } from "./tunnel-header.ts";
 import { parseErspan, parseGeneve, parseGre, parseGtpu, parseSrv6, parseVxlan } from "./tunnel-protocol.ts";
-import { TUNNEL_PUSH_WORDS_BYTES } from "./tunnel-type.ts";
 
 export function parseTunnelPush(parse: ActionParse): void {
   const { cursor, writer } = parse;
