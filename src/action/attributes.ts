@@ -39,6 +39,12 @@ export const ACTION = {
   lbOutput: 28,
 } as const;
 
+/**
+ * Begins the list of a packet that comes back from the handler (Engine.execute), and stands nowhere else: whole lines of
+ * a flow key, of which the metadata count. No validated list has it.
+ */
+export const ACTION_METADATA = 0x3fff;
+
 export type ActionName = keyof typeof ACTION;
 export type ActionType = (typeof ACTION)[ActionName];
 
@@ -61,8 +67,8 @@ export const ACTION_ROWS: readonly (ActionRow | undefined)[] = [
   { name: "set", text: "set", payload: "nested", executed: true },
   { name: "pushVlan", text: "push_vlan", payload: 4, executed: true },
   { name: "popVlan", text: "pop_vlan", payload: 0, executed: true },
-  { name: "sample", text: "sample", payload: "nested", executed: false },
-  { name: "recirc", text: "recirc", payload: 4, executed: false },
+  { name: "sample", text: "sample", payload: "nested", executed: true },
+  { name: "recirc", text: "recirc", payload: 4, executed: true },
   { name: "hash", text: "hash", payload: 8, executed: false },
   { name: "pushMpls", text: "push_mpls", payload: 6, executed: false },
   { name: "popMpls", text: "pop_mpls", payload: 2, executed: false },
@@ -75,8 +81,8 @@ export const ACTION_ROWS: readonly (ActionRow | undefined)[] = [
   { name: "pushNsh", text: "push_nsh", payload: "nested", executed: false },
   { name: "popNsh", text: "pop_nsh", payload: 0, executed: false },
   { name: "meter", text: "meter", payload: 4, executed: false },
-  { name: "clone", text: "clone", payload: "nested", executed: false },
-  { name: "checkPktLen", text: "check_pkt_len", payload: "nested", executed: false },
+  { name: "clone", text: "clone", payload: "nested", executed: true },
+  { name: "checkPktLen", text: "check_pkt_len", payload: "nested", executed: true },
   { name: "addMpls", text: "add_mpls", payload: 8, executed: false },
   { name: "decTtl", text: "dec_ttl", payload: "nested", executed: false },
   { name: "drop", text: "drop", payload: 4, executed: true },

@@ -1,6 +1,7 @@
 // Where executed packets go. The datapath implements it once, so calls from the executor stay monomorphic.
 // Hot: one call for each packet that leaves the executor. Every frame handed over belongs to the sink from
 // then on.
+import type { BatchColumns } from "../memory/batch-columns.ts";
 
 /** Why the executor gave a packet up; the datapath maps each to a drop reason. */
 export const ACTION_END = {
@@ -16,12 +17,19 @@ export interface OutputSink {
   output(portNo: number, frame: number): void;
   /**
    * A packet for userspace().
-   * @param slot the packet's slot in the batch, where its key still stands as it was extracted
+   * @param slot the packet's slot in the batch of `columns`, where its key still stands as it was extracted
    * @param attributes arena offset of the USERSPACE action's nested attributes, valid until the burst ends
    * @param attributeBytes bytes of them
    * @param packetBytes bytes before trunc
    */
-  upcall(slot: number, frame: number, attributes: number, attributeBytes: number, packetBytes: number): void;
+  upcall(
+    columns: BatchColumns,
+    slot: number,
+    frame: number,
+    attributes: number,
+    attributeBytes: number,
+    packetBytes: number,
+  ): void;
   /** @param end one of ACTION_END */
   drop(frame: number, end: number): void;
 }

@@ -4,14 +4,14 @@
 // rx_short.
 import { Extractor } from "../flow/extract.ts";
 import { ALL_LINES } from "../flow/extract-cursor.ts";
-import { KEY_BYTES } from "../flow/fields.ts";
+import { KEY_BYTES, KEY_LINE_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
+import type { BatchColumns } from "../memory/batch-columns.ts";
 import { BATCH, BATCH_SIZE, LINEAR_BYTES } from "../memory/batch-layout.ts";
 import { FRAME_META_BYTES, META16, META32 } from "../memory/frame-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
 import { ETH } from "../packet/link-headers.ts";
-import type { BatchColumns } from "./batch-columns.ts";
 import type { ThreadCounters } from "./counters.ts";
 import { DROP } from "./drop-reason.ts";
 
@@ -39,6 +39,7 @@ export interface BatchExtractorContext {
 }
 
 export class BatchExtractor {
+  readonly #arena: Arena;
   readonly #i32: Int32Array;
   readonly #columns: BatchColumns;
   readonly #pool: FramePool;
@@ -49,8 +50,10 @@ export class BatchExtractor {
   readonly #frames: number;
   readonly #frameBytes: number;
   readonly #linear: number;
+  #gatheredBytes = 0;
 
   constructor({ arena, columns, pool, packets, counters, vlanLimit }: BatchExtractorContext) {
+    this.#arena = arena;
     this.#i32 = arena.i32;
     this.#columns = columns;
     this.#pool = pool;
@@ -102,11 +105,50 @@ export class BatchExtractor {
     return slot;
   }
 
+  /** Extracts all packets under the metadata that stand in their key slots. */
+  extractAgain(count: number): void {
+    const i32 = this.#i32;
+    const packets = this.#packets;
+    const extractor = this.#extractor;
+    const { keys, frames, dirtyLines, packetBytes, l3Offsets, l4Offsets, tcpFlags } = this.#columns;
+    for (let slot = 0; slot < count; slot = (slot + 1) | 0) {
+      const frame = i32[(frames + slot) | 0]!;
+      const bytes = packets.packetBytes(frame);
+      const key = (keys + Math.imul(slot, KEY_STRIDE)) | 0;
+      const dirty = i32[(dirtyLines + slot) | 0]!;
+      let lines = extractor.extract(packets.head(frame) | 0, packets.dataBytes(frame), bytes, key, dirty);
+      if (extractor.needsMoreLinear) {
+        const at = this.#gather(frame, bytes);
+        lines = extractor.extract(at, this.#gatheredBytes, bytes, key, dirty | lines);
+      }
+      i32[(dirtyLines + slot) | 0] = lines;
+      i32[(packetBytes + slot) | 0] = bytes;
+      i32[(l3Offsets + slot) | 0] = extractor.l3Offset;
+      i32[(l4Offsets + slot) | 0] = extractor.l4Offset;
+      i32[(tcpFlags + slot) | 0] = extractor.tcpFlags;
+    }
+  }
+
+  /** Puts the metadata of a key into a slot. @param source arena offset of the key's first `bytes`, whole lines */
+  loadMetadata(slot: number, source: number, bytes: number): void {
+    const { keys, dirtyLines } = this.#columns;
+    const key = keys + slot * KEY_STRIDE;
+    this.#arena.intrinsics.zero(key, KEY_STRIDE);
+    this.#arena.intrinsics.copy(key, source, bytes);
+    this.#i32[dirtyLines + slot] = (1 << (bytes / KEY_LINE_BYTES)) - 1;
+  }
+
   /** Headers that do not all lie in the first frame: the packet is gathered and extracted again. */
   #extractGathered(frame: number, packetBytes: number, key: number, dirty: number, portNo: number): number {
+    const at = this.#gather(frame, packetBytes);
+    return this.#extractor.receive(at, this.#gatheredBytes, packetBytes, key, dirty, portNo);
+  }
+
+  /** Copies what fits to the linear area. Returns where it stands. */
+  #gather(frame: number, packetBytes: number): number {
     const at = this.#linear + GATHER_AT;
-    const bytes = this.#packets.gather(frame, at, Math.min(packetBytes, GATHER_BYTES_MAX));
-    return this.#extractor.receive(at | 0, bytes, packetBytes, key, dirty, portNo);
+    this.#gatheredBytes = this.#packets.gather(frame, at, Math.min(packetBytes, GATHER_BYTES_MAX));
+    return at | 0;
   }
 
   #dropShort(slot: number, frame: number): void {

@@ -13,6 +13,7 @@ export const DROP_REASONS = [
   },
   { name: "invalid_port", help: "output to a port that does not exist" },
   { name: "port_down", help: "output to a port that is down" },
+  { name: "not_ethernet", help: "output of a packet without Ethernet header to an Ethernet port" },
   { name: "mtu", help: "longer than the output port's MTU" },
   { name: "tx_full", help: "the output port's transmit ring was full" },
   { name: "tx_error", help: "the output port's kernel refused the packet" },

@@ -4,6 +4,7 @@
 // Ownership. The first `count` entries of the `frame` column are packets that the engine takes over. When a call
 // returns, all of them have been handed to the sinks, and their entries are NO_FRAME.
 import type { OutputSink } from "../action/output-sink.ts";
+import type { BatchColumns } from "../memory/batch-columns.ts";
 
 export interface Engine {
   /** Packets just received on `portNo`, 1 to BATCH_SIZE of them. */
@@ -13,7 +14,11 @@ export interface Engine {
    * its own conversation; one that hits no flow goes up once more.
    */
   processReinjected(count: number, portNo: number): void;
-  /** Packets that came back from the handler with action lists, whose references stand in their `actions` column. */
+  /**
+   * Packets that came back from the handler with action lists, whose references stand in their `actions` column. A list
+   * may begin with the packet's metadata (action/attributes.ts, METADATA); when nothing follows it, the packet is
+   * looked up again under them.
+   */
   execute(count: number): void;
 }
 
@@ -26,8 +31,9 @@ export interface MissSink {
   readonly orderedCount: number;
   /** Whether a packet of this order hash has to go up behind a miss. */
   isBehindMiss(orderHash: number): boolean;
-  miss(slot: number, frame: number): void;
-  follow(slot: number, frame: number): void;
+  miss(columns: BatchColumns, slot: number, frame: number): void;
+  /** Behind a miss of its conversation, without its key: it comes back to be looked up as if it were just received. */
+  follow(columns: BatchColumns, slot: number, frame: number): void;
 }
 
 /** Where packets leave a datapath. */
@@ -37,7 +43,7 @@ export interface PacketSink extends OutputSink {
    * but need not exist, up to the first slot that has NO_PORT there. Sets their entries of the `frame` column to
    * NO_FRAME. Returns where it stopped.
    */
-  outputRun(from: number, to: number): number;
+  outputRun(columns: BatchColumns, from: number, to: number): number;
 }
 
 /** Everything that leaves an engine goes here. */

@@ -1,238 +1,126 @@
 // The reference datapath: plain TypeScript over the arena. It is the specification that compiled code is held against,
 // the oracle of tests, and the path of every packet that compiled code does not take.
 //
-// A batch goes through passes, so that the loads of one pass do not wait for each other: extraction of all keys, one
-// look-up of all (table/table-reader.ts), the flows' statistics, their action lists, then the actions packet by packet
-// in the order of arrival, which keeps every output in order. Packets whose actions are one output, as most are, go to
-// the sink in runs; the others through the executor.
+// A burst is extracted (batch-extractor.ts), then looked up and carried out (batch-stage.ts). What recirculates gathers
+// in a batch of its own, one for each depth (recirc-stage.ts), and is looked up once the burst above is done.
 //
-// What runs per packet keeps what it needs in locals and adds by `| 0`: V8 loads and checks a field anew after every
-// call, and checks other additions for overflow.
-//
-// Per packet: extraction, look-up, actions; no allocation. Per batch: a few counters. Memory: this thread's batch.
-// Counters: lookup_hit and lookup_miss of packets received, masks_probed, copied, rx_short, no_frame, and the flows'.
-// Packets that came back from the handler were counted when they missed.
-import { ACTION } from "../action/attributes.ts";
-import { Executor } from "../action/executor.ts";
-import { KEY_BYTES } from "../flow/fields.ts";
-import type { Arena } from "../memory/arena.ts";
-import { BATCH, NO_PORT } from "../memory/batch-layout.ts";
-import type { FramePool } from "../memory/frame-pool.ts";
+// Per batch: a few counters. Memory: this thread's batches. Counters: those of the stages; packets that came back from
+// the handler were counted as look-ups when they missed.
+import { ACTION_METADATA } from "../action/attributes.ts";
+import { K } from "../flow/fields.ts";
+import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
+import { BatchColumns } from "../memory/batch-columns.ts";
+import { PACKET_L3 } from "../memory/frame-layout.ts";
 import type { Packets } from "../memory/packets.ts";
 import { TableReader } from "../table/table-reader.ts";
-import { BatchColumns } from "./batch-columns.ts";
 import { BatchExtractor } from "./batch-extractor.ts";
-import { COUNTER, type ThreadCounters } from "./counters.ts";
-import { DROP } from "./drop-reason.ts";
-import type { Engine, EngineSinks, MissSink, PacketSink } from "./engine.ts";
-import { orderHash } from "./order-hash.ts";
+import { BatchStage, type EngineContext } from "./batch-stage.ts";
+import type { Engine, EngineSinks, MissSink } from "./engine.ts";
+import { type RecircStage, recircStages } from "./recirc-stage.ts";
 
-// Module constants, because V8 folds them and loads an imported table anew each time.
-const {
-  lookup_hit: LOOKUP_HIT,
-  lookup_miss: LOOKUP_MISS,
-  masks_probed: MASKS_PROBED,
-  copied: COPIED,
-} = COUNTER;
-const KEY_STRIDE = KEY_BYTES;
-/** NO_FRAME and NO_PORT as the signed view shows them. */
-const FRAME_GONE = -1;
-const PORT_UNKNOWN = NO_PORT | 0;
-/** A list of one output action: its header word (length, type) and the list's length. */
-const OUTPUT_BYTES = 8;
-const OUTPUT_HEADER = OUTPUT_BYTES | (ACTION.output << 16);
-
-export interface EngineContext {
-  readonly arena: Arena;
-  readonly threadIndex: number;
-  readonly pool: FramePool;
-  readonly packets: Packets;
-  readonly counters: ThreadCounters;
-  /** As OVS's other_config:vlan-limit. */
-  readonly vlanLimit: number;
-  /** [0] the burst's time in milliseconds. */
-  readonly now: Float64Array;
-}
+export type { EngineContext } from "./batch-stage.ts";
 
 export class ReferenceEngine implements Engine {
   readonly #i32: Int32Array;
+  readonly #u16: Uint16Array;
   readonly #packets: Packets;
-  readonly #counters: ThreadCounters;
-  readonly #now: Float64Array;
-  readonly #output: PacketSink;
   readonly #misses: MissSink;
   readonly #columns: BatchColumns;
   readonly #extractor: BatchExtractor;
+  readonly #stage: BatchStage;
+  readonly #recirc: RecircStage;
   readonly #table: TableReader;
-  readonly #executor: Executor;
-  #probesSeen = 0;
 
   constructor(context: EngineContext, sinks: EngineSinks) {
-    const { arena, threadIndex, pool, packets } = context;
+    const { arena, threadIndex } = context;
     const columns = new BatchColumns(arena, threadIndex);
     this.#i32 = arena.i32;
-    this.#packets = packets;
-    this.#counters = context.counters;
-    this.#now = context.now;
-    this.#output = sinks.output;
+    this.#u16 = arena.u16;
+    this.#packets = context.packets;
     this.#misses = sinks.misses;
     this.#columns = columns;
     this.#extractor = new BatchExtractor({ ...context, columns });
+    this.#recirc = recircStages(context, sinks);
+    this.#stage = new BatchStage(context, sinks, columns, this.#recirc);
     this.#table = new TableReader(arena, threadIndex);
-    this.#executor = new Executor(arena, pool, packets, sinks.output, columns.batch + BATCH.linear);
   }
 
   process(count: number, portNo: number): void {
     const kept = this.#extractor.extract(count, portNo);
     if (kept === 0) return;
-    const hits = this.#lookup(kept);
-    this.#counters.add(LOOKUP_HIT, hits);
-    if (hits < kept) this.#counters.add(LOOKUP_MISS, kept - hits);
-    if (hits === kept && this.#misses.orderedCount === 0) this.#actOnHits(kept);
+    const hits = this.#stage.lookup(kept);
+    if (hits === kept && this.#misses.orderedCount === 0) this.#stage.actOnHits(kept);
     else this.#actInOrder(kept);
-    this.#finish();
+    this.#stage.finish();
   }
 
   processReinjected(count: number, portNo: number): void {
     const kept = this.#extractor.extract(count, portNo);
     if (kept === 0) return;
-    if (this.#lookup(kept) === kept) this.#actOnHits(kept);
+    if (this.#stage.lookupUncounted(kept) === kept) this.#stage.actOnHits(kept);
     else this.#actOnReinjected(kept);
-    this.#finish();
+    this.#stage.finish();
   }
 
   execute(count: number): void {
     // The ports that they came in on differ, so each is a batch of its own in the first slot, which is empty by then.
     const { frames, actions, flows } = this.#columns;
     for (let index = 0; index < count; index += 1) {
-      const frame = this.#takeFrame(index);
+      const frame = this.#stage.takeFrame(index);
+      const list = this.#i32[actions + index]!;
       this.#i32[frames] = frame;
-      this.#i32[actions] = this.#i32[actions + index]!;
+      this.#i32[actions] = list;
       this.#i32[flows] = 0;
-      if (this.#extractor.extract(1, this.#packets.portNo(frame)) === 0) continue;
-      this.#findOutPorts(0, 1);
-      this.#carryOut(0, 1);
+      if (!this.#hasMetadata(list)) {
+        if (this.#extractor.extract(1, this.#packets.portNo(frame)) === 1) this.#stage.carryOutOne(0);
+      } else {
+        this.#executeUnder(list, frame);
+      }
     }
-    this.#finish();
+    this.#stage.finish();
   }
 
-  #lookup(count: number): number {
-    const hits = this.#table.lookupBatch(this.#columns.batch, count);
-    const probes = this.#table.probes;
-    this.#counters.add(MASKS_PROBED, probes - this.#probesSeen);
-    this.#probesSeen = probes;
-    return hits;
+  #hasMetadata(list: number): boolean {
+    if (this.#table.actionsBytes(list) === 0) return false;
+    return this.#u16[(this.#table.actionsOffset(list) >>> 1) + 1] === ACTION_METADATA;
   }
 
-  /** The usual case: every packet hit a flow and none has to wait behind a miss. */
-  #actOnHits(count: number): void {
-    const { batch } = this.#columns;
-    this.#table.countFlows(batch, 0, count, this.#now);
-    this.#table.loadActionLists(batch, count);
-    this.#findOutPorts(0, count);
-    this.#carryOut(0, count);
+  /** The packet in the first slot, under the metadata that its list begins with. */
+  #executeUnder(list: number, frame: number): void {
+    const at = this.#table.actionsOffset(list);
+    const bytes = this.#u16[at >>> 1]!;
+    const isL3 = this.#i32[(at + NLA_HEADER_BYTES + K.packet_type) >>> 2] !== 0;
+    const flags = this.#packets.flags(frame);
+    this.#packets.setFlags(frame, isL3 ? flags | PACKET_L3 : flags & ~PACKET_L3);
+    this.#extractor.loadMetadata(0, at + NLA_HEADER_BYTES, bytes - NLA_HEADER_BYTES);
+    if (bytes === this.#table.actionsBytes(list)) {
+      this.#recirc.add(this.#columns, 0, this.#stage.takeFrame(0));
+      return;
+    }
+    // As an Ethernet packet that is too short for its header: nothing of it is parsed, and its actions are carried out.
+    this.#extractor.extractAgain(1);
+    this.#stage.carryOutOne(0);
   }
 
   /** Misses go up, and what hit behind a miss of its own conversation goes up behind it. */
   #actInOrder(count: number): void {
     const misses = this.#misses;
+    const stage = this.#stage;
     for (let slot = 0; slot < count; slot += 1) {
       if (this.#i32[this.#columns.flows + slot] === 0) {
-        this.#setOrderHash(slot);
-        misses.miss(slot, this.#takeFrame(slot));
-      } else if (misses.orderedCount !== 0 && misses.isBehindMiss(this.#setOrderHash(slot))) {
-        misses.follow(slot, this.#takeFrame(slot));
+        stage.miss(slot);
+      } else if (misses.orderedCount !== 0 && misses.isBehindMiss(stage.setOrderHash(slot))) {
+        misses.follow(this.#columns, slot, stage.takeFrame(slot));
       } else {
-        this.#actOnHit(slot);
+        stage.actOnHit(slot);
       }
     }
   }
 
   #actOnReinjected(count: number): void {
     for (let slot = 0; slot < count; slot += 1) {
-      if (this.#i32[this.#columns.flows + slot] !== 0) {
-        this.#actOnHit(slot);
-      } else {
-        this.#setOrderHash(slot);
-        this.#misses.miss(slot, this.#takeFrame(slot));
-      }
+      if (this.#i32[this.#columns.flows + slot] !== 0) this.#stage.actOnHit(slot);
+      else this.#stage.miss(slot);
     }
-  }
-
-  #actOnHit(slot: number): void {
-    const { batch, flows, actions } = this.#columns;
-    this.#table.countFlows(batch, slot, slot + 1, this.#now);
-    this.#i32[actions + slot] = this.#table.actionList(this.#i32[flows + slot]!);
-    this.#findOutPorts(slot, slot + 1);
-    this.#carryOut(slot, slot + 1);
-  }
-
-  #setOrderHash(slot: number): number {
-    const { keys, dirtyLines, orderHashes } = this.#columns;
-    const hash = orderHash(this.#i32, keys + slot * KEY_STRIDE, this.#i32[dirtyLines + slot]!);
-    this.#i32[orderHashes + slot] = hash;
-    return hash;
-  }
-
-  /** The slot's packet, whose owner is the caller from now on: whoever takes over from a dead worker leaves it alone. */
-  #takeFrame(slot: number): number {
-    const at = this.#columns.frames + slot;
-    const frame = this.#i32[at]!;
-    this.#i32[at] = FRAME_GONE;
-    return frame;
-  }
-
-  /** Writes the `outPort` column: where packets go whose list is one output. */
-  #findOutPorts(from: number, to: number): void {
-    const i32 = this.#i32;
-    const table = this.#table;
-    const { actions, outPorts } = this.#columns;
-    let list = -1;
-    let portNo = PORT_UNKNOWN;
-    for (let slot = from; slot < to; slot += 1) {
-      const next = i32[(actions + slot) | 0]!;
-      if (next !== list) {
-        list = next;
-        const word = table.actionsOffset(list) >>> 2;
-        const isOutput = table.actionsBytes(list) === OUTPUT_BYTES && i32[word] === OUTPUT_HEADER;
-        portNo = isOutput ? i32[word + 1]! : PORT_UNKNOWN;
-      }
-      i32[(outPorts + slot) | 0] = portNo;
-    }
-  }
-
-  /** Carries out the action lists of slots `from` .. `to` - 1: runs of single outputs, and what takes the executor. */
-  #carryOut(from: number, to: number): void {
-    let slot = from;
-    for (;;) {
-      slot = this.#output.outputRun(slot, to);
-      if (slot >= to) return;
-      this.#walk(slot);
-      slot = (slot + 1) | 0;
-    }
-  }
-
-  /** A list that takes the executor. */
-  #walk(slot: number): void {
-    const { l3Offsets, l4Offsets, actions } = this.#columns;
-    const list = this.#i32[actions + slot]!;
-    this.#executor.execute(
-      this.#takeFrame(slot),
-      slot,
-      this.#i32[l3Offsets + slot]!,
-      this.#i32[l4Offsets + slot]!,
-      this.#table.actionsOffset(list),
-      this.#table.actionsBytes(list),
-    );
-  }
-
-  #finish(): void {
-    const { copies, copiesLost } = this.#executor;
-    if (copies + copiesLost === 0) return;
-    // A copy that could not be had is a copy made and dropped: the books then show what is missing.
-    this.#counters.add(COPIED, copies + copiesLost);
-    if (copiesLost > 0) this.#counters.drop(DROP.no_frame, copiesLost);
-    this.#executor.copies = 0;
-    this.#executor.copiesLost = 0;
   }
 }

@@ -4,6 +4,12 @@
 
 export const BATCH_SIZE = 64;
 
+/**
+ * How often a packet may recirculate, tnl_pop included: OVS 3.1's MAX_RECIRC_DEPTH. Each depth has a batch of its own,
+ * so that packets gather there while the batch above is still being worked on.
+ */
+export const RECIRC_DEPTH_MAX = 6;
+
 /** Byte offsets from the start of the thread's batch. */
 export const BATCH = {
   /** First frame of the packet, NO_FRAME once it was handed on. */

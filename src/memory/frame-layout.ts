@@ -35,6 +35,8 @@ export const NO_FRAME = 0xffffffff;
 export const PACKET_CSUM_PARTIAL = 1;
 /** The upper byte of the flags counts the patch ports that the packet has passed. */
 export const PACKET_PATCH_HOP = 0x0100;
+/** The packet begins with its network header: its Ethernet header was popped, or another one pushed before it. */
+export const PACKET_L3 = 2;
 
 /**
  * Room in front of received data: the kernel's own 256 bytes of XDP headroom plus 2, which puts the IP header of

@@ -4,7 +4,7 @@
 //
 // Writers: `control` is the main thread, `handler` the upcall thread (the flow table's only writer), `worker` the
 // worker that the part of the region belongs to, `owner` whoever holds the frame.
-import { BATCH_BYTES } from "./batch-layout.ts";
+import { BATCH_BYTES, RECIRC_DEPTH_MAX } from "./batch-layout.ts";
 import { FRAME_META_BYTES, FRAME_STACK_CAPACITY } from "./frame-layout.ts";
 
 /** wasm32 reaches 4 GiB; the last page is left out so that an end offset still fits in 32 bits. */
@@ -95,6 +95,7 @@ function regionRows(sizes: ArenaSizes): readonly [name: string, bytes: number, w
     ["ports", sizes.portCountMax * PORT_BLOCK_BYTES, "control"],
     ["portCounters", threads * sizes.portCountMax * PORT_COUNTER_BYTES, "worker"],
     ["batches", threads * BATCH_BYTES, "worker"],
+    ["recircBatches", threads * RECIRC_DEPTH_MAX * BATCH_BYTES, "worker"],
     ["frameStacks", threads * FRAME_STACK_CAPACITY * 4, "worker"],
     ["upcallRings", workerCount * alignUp(recordRingBytes(sizes.upcallRingBytes), PAGE_BYTES), "worker"],
     ["reinjectRings", workerCount * alignUp(ringBytes(REINJECT_RING_ENTRIES, 4), PAGE_BYTES), "handler"],
@@ -163,7 +164,7 @@ export function planRegions(sizes: ArenaSizes): RegionPlan {
 function sizeToLower(region: string): string {
   if (region.startsWith("frame")) return "memory.frames";
   if (region.startsWith("kernel")) return "memory.kernel-ring-bytes";
-  if (region.endsWith("Rings") || region === "batches" || region === "threads") return "workers";
+  if (/Rings$|atches$|^threads$/.test(region)) return "workers";
   if (region.startsWith("port")) return "memory.ports";
   if (region.startsWith("subtable")) return "memory.masks";
   return "memory.flows";

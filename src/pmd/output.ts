@@ -5,13 +5,13 @@
 // Memory: none of its own in the arena. Counters: drops by reason, the ports' tx_dropped and csum_finished.
 import { ACTION_END } from "../action/output-sink.ts";
 import { finishChecksum } from "../action/partial-checksum.ts";
-import { BatchColumns } from "../datapath/batch-columns.ts";
 import type { ThreadCounters } from "../datapath/counters.ts";
 import { DROP } from "../datapath/drop-reason.ts";
 import type { PacketSink } from "../datapath/engine.ts";
 import type { Arena } from "../memory/arena.ts";
+import type { BatchColumns } from "../memory/batch-columns.ts";
 import { NO_PORT } from "../memory/batch-layout.ts";
-import { FRAME_META_BYTES, META16, META32, PACKET_CSUM_PARTIAL } from "../memory/frame-layout.ts";
+import { FRAME_META_BYTES, META16, META32, PACKET_CSUM_PARTIAL, PACKET_L3 } from "../memory/frame-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
 import { PORT_COUNTER_BYTES } from "../memory/region-plan.ts";
@@ -25,11 +25,12 @@ import type { UpcallSender } from "./upcall-sender.ts";
 const UP = PORT_UP;
 const TAKES_PARTIAL = PORT_TAKES_PARTIAL_CHECKSUMS;
 const CSUM_PARTIAL = PACKET_CSUM_PARTIAL;
+const L3 = PACKET_L3;
 const META_WORDS = FRAME_META_BYTES / 4;
 const PACKET_BYTES_WORD = META32.packetBytes;
-/** The record's word whose upper half holds the flags, and the flag that outputRun looks at there. */
+/** The record's word whose upper half holds the flags, and those that outputRun looks at there. */
 const FLAGS_WORD = (META16.flags - 1) / 2;
-const UNFINISHED = PACKET_CSUM_PARTIAL << 16;
+const UNUSUAL = (PACKET_CSUM_PARTIAL | PACKET_L3) << 16;
 /** NO_FRAME and NO_PORT as the signed view shows them. */
 const FRAME_GONE = -1;
 const PORT_UNKNOWN = NO_PORT | 0;
@@ -57,7 +58,6 @@ export interface OutputContext {
 export class Output implements PacketSink {
   readonly #arena: Arena;
   readonly #i32: Int32Array;
-  readonly #columns: BatchColumns;
   readonly #meta: number;
   readonly #pool: FramePool;
   readonly #packets: Packets;
@@ -79,7 +79,6 @@ export class Output implements PacketSink {
     const { arena, pool, counters } = context;
     this.#arena = arena;
     this.#i32 = arena.i32;
-    this.#columns = new BatchColumns(arena, context.threadIndex);
     this.#meta = arena.region("frameMeta").offset >>> 2;
     this.#pool = pool;
     this.#packets = context.packets;
@@ -134,10 +133,10 @@ export class Output implements PacketSink {
    * output() of a run of the batch. What is known of a port is looked up when the run comes to it, then every packet
    * that fits takes two loads.
    */
-  outputRun(from: number, to: number): number {
+  outputRun(columns: BatchColumns, from: number, to: number): number {
     const i32 = this.#i32;
     const meta = this.#meta;
-    const { frames, outPorts } = this.#columns;
+    const { frames, outPorts } = columns;
     let portNo = PORT_UNKNOWN;
     let packetBytesMax = -1;
     let route = this.#unreachable;
@@ -155,7 +154,7 @@ export class Output implements PacketSink {
       i32[(frames + slot) | 0] = FRAME_GONE;
       const record = (meta + Math.imul(frame, META_WORDS)) | 0;
       const fits = i32[(record + PACKET_BYTES_WORD) | 0]! <= packetBytesMax;
-      if (fits && (i32[(record + FLAGS_WORD) | 0]! & UNFINISHED) === 0) route.put(frame);
+      if (fits && (i32[(record + FLAGS_WORD) | 0]! & UNUSUAL) === 0) route.put(frame);
       else this.output(portNo >>> 0, frame);
     }
     return to;
@@ -167,6 +166,8 @@ export class Output implements PacketSink {
     const excessBytes = this.#packets.packetBytes(frame) - this.#ports.packetBytesMax(slot);
     if ((portFlags & UP) === 0) {
       this.#dropAt(slot, frame, DROP.port_down);
+    } else if ((this.#packets.flags(frame) & L3) !== 0) {
+      this.#dropAt(slot, frame, DROP.not_ethernet);
     } else if (excessBytes > 0 && (excessBytes > TAG_BYTES || !this.#isTagged(frame))) {
       this.#dropAt(slot, frame, DROP.mtu);
     } else if (
@@ -190,8 +191,15 @@ export class Output implements PacketSink {
     return this.#routes[slot]!;
   }
 
-  upcall(slot: number, frame: number, attributes: number, attributeBytes: number, packetBytes: number): void {
-    this.#upcalls.action(slot, frame, attributes, attributeBytes, packetBytes);
+  upcall(
+    columns: BatchColumns,
+    slot: number,
+    frame: number,
+    attributes: number,
+    attributeBytes: number,
+    packetBytes: number,
+  ): void {
+    this.#upcalls.action(columns, slot, frame, attributes, attributeBytes, packetBytes);
   }
 
   drop(frame: number, end: number): void {

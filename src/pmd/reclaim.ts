@@ -9,7 +9,8 @@ import { DROP } from "../datapath/drop-reason.ts";
 import { REINJECT, REINJECT_KIND_MASK, reinjectConsumer } from "../datapath/reinject-entry.ts";
 import { UPCALL_RECORD, upcallRingOffset } from "../datapath/upcall-record.ts";
 import type { Arena } from "../memory/arena.ts";
-import { BATCH, BATCH_BYTES, BATCH_SIZE } from "../memory/batch-layout.ts";
+import { BatchColumns } from "../memory/batch-columns.ts";
+import { BATCH_SIZE, RECIRC_DEPTH_MAX } from "../memory/batch-layout.ts";
 import { NO_FRAME } from "../memory/frame-layout.ts";
 import { ownerWord } from "../memory/frame-ledger.ts";
 import { FramePool } from "../memory/frame-pool.ts";
@@ -39,22 +40,24 @@ export class Reclaimer {
   /** Marks every batch empty: before any worker starts, because zeroed memory names frame 0. */
   clearBatches(): void {
     for (let thread = 0; thread < threadCount(this.#arena.plan.sizes); thread += 1) {
-      const frames = this.#frameColumn(thread);
-      this.#arena.u32.fill(NO_FRAME, frames, frames + BATCH_SIZE);
+      for (const frames of this.#frameColumns(thread)) {
+        this.#arena.u32.fill(NO_FRAME, frames, frames + BATCH_SIZE);
+      }
     }
   }
 
   /** Takes a dead worker's stack and the packets that it had in hand. Returns how many packets these were. */
   reclaimWorker(worker: number): number {
     new FramePool(this.#arena, worker, this.#debugLedger).drain();
-    const frames = this.#frameColumn(worker);
     let packets = 0;
-    for (let slot = 0; slot < BATCH_SIZE; slot += 1) {
-      const frame = this.#arena.u32[frames + slot]!;
-      if (frame === NO_FRAME) continue;
-      this.#arena.u32[frames + slot] = NO_FRAME;
-      this.#drop(frame);
-      packets += 1;
+    for (const frames of this.#frameColumns(worker)) {
+      for (let slot = 0; slot < BATCH_SIZE; slot += 1) {
+        const frame = this.#arena.u32[frames + slot]!;
+        if (frame === NO_FRAME) continue;
+        this.#arena.u32[frames + slot] = NO_FRAME;
+        this.#drop(frame);
+        packets += 1;
+      }
     }
     return packets;
   }
@@ -127,7 +130,11 @@ export class Reclaimer {
     this.#pool.freePacket(frame);
   }
 
-  #frameColumn(thread: number): number {
-    return (this.#arena.region("batches").offset + thread * BATCH_BYTES + BATCH.frame) >>> 2;
+  /** Of its batch, and of those for each depth of recirculation. */
+  #frameColumns(thread: number): number[] {
+    return Array.from(
+      { length: 1 + RECIRC_DEPTH_MAX },
+      (_, depth) => new BatchColumns(this.#arena, thread, depth).frames,
+    );
   }
 }

@@ -8,7 +8,7 @@
 // Per packet that goes up: a record in the ring. Per burst: one publish, the doorbell at most once. Memory: the
 // worker's upcall ring and the batch's `inFlight` counts, which outlive the worker. Counters: consumed, upcall_miss,
 // upcall_action, upcall_follow, upcall_lost, doorbells, the ports' upcalls and upcalls_lost, drops.
-import { USERSPACE } from "../action/attributes.ts";
+import { ACTION_METADATA, USERSPACE } from "../action/attributes.ts";
 import { COUNTER, type ThreadCounters } from "../datapath/counters.ts";
 import { DROP } from "../datapath/drop-reason.ts";
 import type { MissSink } from "../datapath/engine.ts";
@@ -17,7 +17,8 @@ import { UpcallWriter, upcallChargeMax } from "../datapath/upcall-record.ts";
 import { KEY_BYTES } from "../flow/fields.ts";
 import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
 import type { Arena } from "../memory/arena.ts";
-import { BATCH, BATCH_BYTES, ORDER_SLOTS } from "../memory/batch-layout.ts";
+import { BatchColumns } from "../memory/batch-columns.ts";
+import { BATCH, ORDER_SLOTS } from "../memory/batch-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import { Handover, ringOwner } from "../memory/handover.ts";
 import type { Packets } from "../memory/packets.ts";
@@ -59,7 +60,6 @@ export class UpcallSender implements MissSink {
   readonly #table: TableReader;
   readonly #ports: PortTable;
   readonly #portCounters: number;
-  readonly #batch: number;
   /** First of the `inFlight` counts, an index of the 16-bit view. */
   readonly #inFlight: number;
   readonly #chargeMax: number;
@@ -86,8 +86,7 @@ export class UpcallSender implements MissSink {
     this.#ports = new PortTable(arena);
     this.#portCounters =
       arena.region("portCounters").offset + threadIndex * portCountMax * PORT_COUNTER_BYTES;
-    this.#batch = arena.region("batches").offset + threadIndex * BATCH_BYTES;
-    this.#inFlight = (this.#batch + BATCH.inFlight) >>> 1;
+    this.#inFlight = (new BatchColumns(arena, threadIndex).batch + BATCH.inFlight) >>> 1;
     const frames = Math.floor(frameCount / FRAME_SHARE / Math.max(1, workerCount));
     this.#chargeMax = Math.min(upcallChargeMax(arena), frames * this.#writer.followCharge);
     this.#share = this.#chargeMax;
@@ -104,13 +103,13 @@ export class UpcallSender implements MissSink {
     return this.#u16[this.#inFlight + (hash & (ORDER_SLOTS - 1))] !== 0;
   }
 
-  miss(slot: number, frame: number): void {
-    const keyLines = this.#u32[((this.#batch + BATCH.dirtyLines) >>> 2) + slot]!;
+  miss(columns: BatchColumns, slot: number, frame: number): void {
+    const keyLines = this.#u32[columns.dirtyLines + slot]!;
     const portNo = this.#packets.portNo(frame);
     if (!this.#admit(portNo, frame, this.#writer.missCharge(keyLines))) return;
-    const hash = this.#u32[((this.#batch + BATCH.orderHash) >>> 2) + slot]!;
+    const hash = this.#u32[columns.orderHashes + slot]!;
     const packetBytes = this.#packets.packetBytes(frame);
-    const key = this.#batch + BATCH.keys + slot * KEY_BYTES;
+    const key = columns.keys + slot * KEY_BYTES;
     if (this.#writer.miss(frame, portNo, hash, packetBytes, key, keyLines, this.#now[0]!)) {
       this.#sent(portNo, frame, COUNTER.upcall_miss);
       this.#setBehind(hash);
@@ -119,10 +118,10 @@ export class UpcallSender implements MissSink {
     }
   }
 
-  follow(slot: number, frame: number): void {
+  follow(columns: BatchColumns, slot: number, frame: number): void {
     const portNo = this.#packets.portNo(frame);
     if (!this.#admit(portNo, frame, this.#writer.followCharge)) return;
-    const hash = this.#u32[((this.#batch + BATCH.orderHash) >>> 2) + slot]!;
+    const hash = this.#u32[columns.orderHashes + slot]!;
     const packetBytes = this.#packets.packetBytes(frame);
     if (this.#writer.follow(frame, portNo, hash, packetBytes, this.#now[0]!)) {
       this.#sent(portNo, frame, COUNTER.upcall_follow);
@@ -133,16 +132,28 @@ export class UpcallSender implements MissSink {
   }
 
   /** A packet of a userspace() action; arguments as OutputSink.upcall has them. */
-  action(slot: number, frame: number, attributes: number, attributeBytes: number, packetBytes: number): void {
-    const keyLines = this.#u32[((this.#batch + BATCH.dirtyLines) >>> 2) + slot]!;
-    const key = this.#batch + BATCH.keys + slot * KEY_BYTES;
+  action(
+    columns: BatchColumns,
+    slot: number,
+    frame: number,
+    attributes: number,
+    attributeBytes: number,
+    packetBytes: number,
+  ): void {
+    const keyLines = this.#u32[columns.dirtyLines + slot]!;
+    const key = columns.keys + slot * KEY_BYTES;
     const portNo = this.#packets.portNo(frame);
     let actions = 0;
     let actionsBytes = 0;
     if (this.#asksForActions(attributes, attributeBytes)) {
-      const list = this.#u32[((this.#batch + BATCH.actions) >>> 2) + slot]!;
+      const list = this.#u32[columns.actions + slot]!;
       actions = this.#table.actionsOffset(list);
       actionsBytes = this.#table.actionsBytes(list);
+      if (this.#u16[(actions >>> 1) + 1] === ACTION_METADATA) {
+        const metadataBytes = this.#u16[actions >>> 1]!;
+        actions += metadataBytes;
+        actionsBytes -= metadataBytes;
+      }
     }
     const hash = orderHash(this.#arena.i32, key, keyLines);
     if (

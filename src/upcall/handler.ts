@@ -27,6 +27,7 @@ import { Packets } from "../memory/packets.ts";
 import { handlerThread } from "../memory/region-plan.ts";
 import type { TableWriter } from "../table/table-writer.ts";
 import { Answers } from "./answers.ts";
+import { isAsReceived, underMetadata } from "./packet-metadata.ts";
 import { PidListeners } from "./pid-listeners.ts";
 import type { Decision, FlowDecision, Policy } from "./policy.ts";
 import { Revalidator, type RevalidatorLimits } from "./revalidator.ts";
@@ -36,6 +37,7 @@ import { UpcallReader } from "./upcall-reader.ts";
 const RECORDS_PER_TURN = 32;
 const SORT_MILLIS = 1000;
 const TICK_MILLIS = 1000;
+const NO_ACTIONS = new Uint8Array(0);
 
 export interface HandlerOptions extends RevalidatorLimits {
   readonly arena: Arena;
@@ -180,7 +182,7 @@ export class Handler {
   #miss(record: UpcallReader, answers: Answers): void {
     const key = record.key();
     if (this.#table.findMatch(key) !== 0) {
-      answers.lookup(record);
+      this.#lookUpAgain(record, answers, key);
       return;
     }
     const decision = this.#policy.decide(key, this.#clock.millis());
@@ -208,11 +210,12 @@ export class Handler {
       (this.#put(applyMask(key, decision.mask), decision) || this.#put(key, decision))
     ) {
       this.installCount += 1;
-      answers.lookup(record);
+      this.#lookUpAgain(record, answers, key);
       return;
     }
     this.refusedCount += 1;
-    this.#executeOnce(record, answers, decision.actions);
+    const { actions } = decision;
+    this.#executeOnce(record, answers, isAsReceived(key) ? actions : underMetadata(key, actions));
   }
 
   #put(key: Uint8Array, { mask, actions, subjects }: FlowDecision): boolean {
@@ -224,7 +227,13 @@ export class Handler {
     return true;
   }
 
-  /** Carries a decision out on one packet when the table has no room for it. */
+  /** The packet goes back to where it missed. */
+  #lookUpAgain(record: UpcallReader, answers: Answers, key: Uint8Array): void {
+    if (isAsReceived(key)) answers.lookup(record);
+    else this.#executeOnce(record, answers, underMetadata(key, NO_ACTIONS));
+  }
+
+  /** Has one packet carry a list out; it is dropped when there is no room for the list. */
   #executeOnce(record: UpcallReader, answers: Answers, actions: Uint8Array): void {
     const list = this.#table.lendActions(actions);
     if (list === 0) {

@@ -4,9 +4,11 @@
 
 import { Executor } from "../../src/action/executor.ts";
 import { ACTION_END, type OutputSink } from "../../src/action/output-sink.ts";
+import type { Recirculator } from "../../src/action/recirculator.ts";
 import { Extractor } from "../../src/flow/extract.ts";
-import { KEY_LINE_COUNT } from "../../src/flow/fields.ts";
+import { K, KEY_BYTES, KEY_LINE_COUNT } from "../../src/flow/fields.ts";
 import { Arena } from "../../src/memory/arena.ts";
+import { BatchColumns } from "../../src/memory/batch-columns.ts";
 import { BATCH } from "../../src/memory/batch-layout.ts";
 import { NO_FRAME } from "../../src/memory/frame-layout.ts";
 import { FramePool, fillReserve, reserveCount } from "../../src/memory/frame-pool.ts";
@@ -24,6 +26,7 @@ export type Fate =
       readonly packetBytes: number;
       readonly hex: string;
     }
+  | { readonly kind: "recirc"; readonly recircId: number; readonly hex: string }
   | { readonly kind: "drop"; readonly end: keyof typeof ACTION_END };
 
 /** One frame of a chain: where its data begins and how much of the packet it holds. */
@@ -54,7 +57,14 @@ class RecordingSink implements OutputSink {
     this.fates.push({ kind: "output", portNo, hex: this.#rig.consume(frame) });
   }
 
-  upcall(slot: number, frame: number, attributes: number, attributeBytes: number, packetBytes: number): void {
+  upcall(
+    _columns: BatchColumns,
+    slot: number,
+    frame: number,
+    attributes: number,
+    attributeBytes: number,
+    packetBytes: number,
+  ): void {
     const copy = bytesToHex(this.#rig.arena.u8.slice(attributes, attributes + attributeBytes));
     this.fates.push({ kind: "upcall", slot, attributes: copy, packetBytes, hex: this.#rig.consume(frame) });
   }
@@ -66,6 +76,35 @@ class RecordingSink implements OutputSink {
   }
 }
 
+/** What recirculates is noted when it is flushed, which is when the executor has written its key. */
+class RecordingRecirculator implements Recirculator {
+  readonly #rig: ActionRig;
+  readonly #fates: Fate[];
+  readonly #key: number;
+  #waiting: number[] = [];
+
+  constructor(rig: ActionRig, fates: Fate[], key: number) {
+    this.#rig = rig;
+    this.#fates = fates;
+    this.#key = key;
+  }
+
+  add(_columns: BatchColumns, _slot: number, frame: number): number {
+    this.flush();
+    this.#waiting.push(frame);
+    return this.#key;
+  }
+
+  flush(): void {
+    const recircId = this.#rig.arena.u32[(this.#key + K.recirc_id) >>> 2]!;
+    for (const frame of this.#waiting)
+      this.#fates.push({ kind: "recirc", recircId, hex: this.#rig.consume(frame) });
+    this.#waiting = [];
+  }
+}
+
+const SLOT = 7;
+
 export class ActionRig {
   readonly arena: Arena;
   readonly pool: FramePool;
@@ -73,7 +112,8 @@ export class ActionRig {
   readonly executor: Executor;
   readonly extractor: Extractor;
   readonly #sink: RecordingSink;
-  readonly #batch: number;
+  readonly #recirculator: RecordingRecirculator;
+  readonly #columns: BatchColumns;
   readonly #actions: number;
 
   constructor(vlanLimit = 1, frameBytes = 2048) {
@@ -90,11 +130,19 @@ export class ActionRig {
     this.pool = new FramePool(this.arena, 0, true);
     this.packets = new Packets(this.arena, this.pool);
     this.extractor = new Extractor(this.arena, vlanLimit);
-    this.#batch = this.arena.region("batches").offset;
+    this.#columns = new BatchColumns(this.arena, 0);
     this.#actions = this.arena.region("actions").offset;
     this.#sink = new RecordingSink(this);
-    const linear = this.#batch + BATCH.linear;
-    this.executor = new Executor(this.arena, this.pool, this.packets, this.#sink, linear);
+    const spareKey = this.#columns.batch + BATCH.spareKey;
+    this.#recirculator = new RecordingRecirculator(this, this.#sink.fates, spareKey);
+    this.executor = new Executor({
+      arena: this.arena,
+      pool: this.pool,
+      packets: this.packets,
+      sink: this.#sink,
+      columns: this.#columns,
+      next: this.#recirculator,
+    });
   }
 
   /** Sends one packet through the list. @param chain the frames to lay it in, one frame when not given */
@@ -115,9 +163,10 @@ export class ActionRig {
   /** As runFrame while the test itself holds `heldFrames` frames back. */
   runHeld(frame: number, actions: Uint8Array, heldFrames: number): Fate[] {
     this.arena.u8.set(actions, this.#actions);
-    const { l3Offset, l4Offset } = this.#extract(frame);
+    this.#extract(frame);
     this.#sink.fates.length = 0;
-    this.executor.execute(frame, 7, l3Offset, l4Offset, this.#actions, actions.length);
+    this.executor.execute(frame, SLOT, this.#actions, actions.length);
+    this.#recirculator.flush();
     const lost = FRAME_COUNT - this.freeFrames() - heldFrames;
     if (lost !== 0) throw new Error(`${lost} frames lost`);
     return [...this.#sink.fates];
@@ -171,17 +220,20 @@ export class ActionRig {
     return hex;
   }
 
-  #extract(frame: number): { l3Offset: number; l4Offset: number } {
-    const linear = this.#batch + BATCH.linear;
+  #extract(frame: number): void {
+    const { batch, keys, l3Offsets, l4Offsets } = this.#columns;
+    const linear = batch + BATCH.linear;
     const bytes = this.packets.packetBytes(frame);
     this.packets.gather(frame, linear, bytes);
-    this.extractor.receive(linear, bytes, bytes, this.#batch + BATCH.keys, (1 << KEY_LINE_COUNT) - 1, 1);
-    return { l3Offset: this.extractor.l3Offset, l4Offset: this.extractor.l4Offset };
+    this.extractor.receive(linear, bytes, bytes, keys + SLOT * KEY_BYTES, (1 << KEY_LINE_COUNT) - 1, 1);
+    this.arena.u32[l3Offsets + SLOT] = this.extractor.l3Offset;
+    this.arena.u32[l4Offsets + SLOT] = this.extractor.l4Offset;
   }
 
   /** The key of the last packet, as extracted. */
   key(keyBytes: number): Uint8Array {
-    return this.arena.u8.slice(this.#batch + BATCH.keys, this.#batch + BATCH.keys + keyBytes);
+    const key = this.#columns.keys + SLOT * KEY_BYTES;
+    return this.arena.u8.slice(key, key + keyBytes);
   }
 }
 

@@ -6,6 +6,7 @@ import { readTotals, type ThreadTotals } from "../../src/datapath/counters.ts";
 import { KeyExtractor } from "../../src/flow/extract-key.ts";
 import type { FieldName } from "../../src/flow/fields.ts";
 import { fieldOf, newKey, setOnes } from "../../src/flow/key.ts";
+import { parseMatch } from "../../src/flow/odp/match.ts";
 import { Arena } from "../../src/memory/arena.ts";
 import { VirtualClock } from "../../src/memory/clock.ts";
 import { EpochReader, EpochWriter } from "../../src/memory/epoch.ts";
@@ -143,6 +144,20 @@ export class Dataplane {
       nowMillis: this.clock.millis(),
     });
     if (put.error !== null) throw new Error(`putFlow: ${put.error}`);
+    return put.flowNo;
+  }
+
+  /** Installs a flow given as ODP text. Returns its number. */
+  putText(flow: string, actions: string): number {
+    const put = this.table.put({
+      ...parseMatch(flow, { vlanLimit: this.#vlanLimit }),
+      actions: parseActions(actions),
+      create: true,
+      modify: true,
+      operator: true,
+      nowMillis: this.clock.millis(),
+    });
+    if (put.error !== null) throw new Error(`putText: ${flow}: ${put.error}`);
     return put.flowNo;
   }
 

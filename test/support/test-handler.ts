@@ -1,5 +1,6 @@
 // A handler that a test steers: takes every worker's upcall records in order, looks the table up, asks `decide`, puts
-// the flow and answers, as the real one does but without its budget and its background work.
+// the flow and answers, as the real one does but without its budget and its background work. Action lists that it lends
+// are not taken back.
 import { parseActions } from "../../src/action/odp/parse-actions.ts";
 import { COUNTER, ThreadCounters } from "../../src/datapath/counters.ts";
 import { DROP } from "../../src/datapath/drop-reason.ts";
@@ -15,6 +16,7 @@ import { handlerThread } from "../../src/memory/region-plan.ts";
 import { RecordConsumer } from "../../src/ring/record-ring.ts";
 import type { RingProducer } from "../../src/ring/spsc-ring.ts";
 import type { TableWriter } from "../../src/table/table-writer.ts";
+import { isAsReceived, underMetadata } from "../../src/upcall/packet-metadata.ts";
 
 export interface Decision {
   readonly mask: Uint8Array;
@@ -85,13 +87,17 @@ export class TestHandler {
     const portNo = word(UPCALL_RECORD.portNo);
     this.seen.push({ worker, type, portNo, packetBytes: word(UPCALL_RECORD.packetBytes) });
     this.#handover.receive(frame, ringOwner("upcall", worker));
-    const answer = (kind: number, back: number): void =>
-      this.#answer(worker, kind, back, word(UPCALL_RECORD.charge), word(UPCALL_RECORD.orderHash), portNo);
+    const answer = (kind: number, back: number, last = portNo): void =>
+      this.#answer(worker, kind, back, word(UPCALL_RECORD.charge), word(UPCALL_RECORD.orderHash), last);
     if (type === UPCALL.action) {
       this.#pool.freePacket(frame);
       answer(REINJECT.actionDone, NO_FRAME);
-    } else if (type === UPCALL.follow || this.#install(this.#key(at), portNo)) {
+    } else if (type === UPCALL.follow) {
       answer(REINJECT.lookup, frame);
+    } else if (this.#install(this.#key(at), portNo)) {
+      const key = this.#key(at);
+      if (isAsReceived(key)) answer(REINJECT.lookup, frame);
+      else answer(REINJECT.execute, frame, this.#table.lendActions(underMetadata(key, new Uint8Array(0))));
     } else {
       this.#pool.freePacket(frame);
       this.#counters.add(COUNTER.reinjected, 1);
@@ -137,13 +143,13 @@ export class TestHandler {
     frame: number,
     charge: number,
     orderHash: number,
-    portNo: number,
+    last: number,
   ): void {
     const ring = this.#answers[worker]!;
     if (ring.free(1) === 0) throw new Error("test handler: the reinject ring is full");
     if (frame !== NO_FRAME) this.#handover.give(frame, ringOwner("reinject", worker));
     const at = ring.slot();
-    this.#arena.u32.set([frame, kind | (charge << REINJECT_CHARGE_SHIFT), orderHash, portNo], at);
+    this.#arena.u32.set([frame, kind | (charge << REINJECT_CHARGE_SHIFT), orderHash, last], at);
     ring.advance();
   }
 }

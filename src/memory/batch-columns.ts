@@ -1,6 +1,7 @@
-// Where the columns of a thread's batch stand: indices of the arena's 32-bit views (memory/batch-layout.ts).
-import type { Arena } from "../memory/arena.ts";
-import { BATCH, BATCH_BYTES } from "../memory/batch-layout.ts";
+// Where the columns of a thread's batch stand: indices of the arena's 32-bit views (batch-layout.ts). Depth 0 is the
+// batch of packets received, the deeper ones hold packets that recirculated so often.
+import type { Arena } from "./arena.ts";
+import { BATCH, BATCH_BYTES, RECIRC_DEPTH_MAX } from "./batch-layout.ts";
 
 export class BatchColumns {
   /** Arena offset of the batch. */
@@ -18,8 +19,12 @@ export class BatchColumns {
   readonly actions: number;
   readonly outPorts: number;
 
-  constructor(arena: Arena, threadIndex: number) {
-    const batch = arena.region("batches").offset + threadIndex * BATCH_BYTES;
+  /** @param depth 0 to RECIRC_DEPTH_MAX */
+  constructor(arena: Arena, threadIndex: number, depth = 0) {
+    const batch =
+      depth === 0
+        ? arena.region("batches").offset + threadIndex * BATCH_BYTES
+        : arena.region("recircBatches").offset + (threadIndex * RECIRC_DEPTH_MAX + depth - 1) * BATCH_BYTES;
     const column = (offset: number): number => (batch + offset) >>> 2;
     this.batch = batch;
     this.keys = batch + BATCH.keys;
