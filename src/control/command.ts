@@ -3,7 +3,8 @@
 
 export interface CommandResult {
   readonly text: string;
-  readonly json: unknown;
+  /** Never null: JSON-RPC takes an answer whose result and error are both null for a request. */
+  readonly json: NonNullable<unknown>;
 }
 
 /** An answer that says no: its message goes to the caller as it stands. */
@@ -13,6 +14,12 @@ export class CommandError extends Error {
     this.name = "CommandError";
   }
 }
+
+/**
+ * A refusal that ovs-vswitchd answers as a result, so that ovs-appctl prints it and exits with 0. So does the control
+ * socket; a client that asks for `set-options --strict` gets it as an error.
+ */
+export class MildError extends CommandError {}
 
 export interface Command {
   /** As typed: `dpctl/show`. */

@@ -9,8 +9,10 @@ import { flowCommands } from "./commands/dpctl-flows.ts";
 import { dummyCommands } from "./commands/dummy.ts";
 import { fdbCommands } from "./commands/fdb.ts";
 import { pmdCommands } from "./commands/pmd.ts";
+import { PmdUsage, USAGE_SAMPLE_SECONDS } from "./commands/pmd-usage.ts";
 import { Coverage, processCommands } from "./commands/process.ts";
 import { showCommands } from "./commands/show.ts";
+import { vlogCommands } from "./commands/vlog.ts";
 import type { Config } from "./config/schema.ts";
 import { Log } from "./log.ts";
 import { Switch } from "./switch.ts";
@@ -36,15 +38,19 @@ export async function runDaemon({ config, socket }: DaemonOptions): Promise<void
   try {
     process.stdout.write(`${formatPlan(running.arena.plan)}\n`);
     const coverage = new Coverage(running.arena);
-    const timer = setInterval(() => coverage.tick(), COVERAGE_MILLIS);
-    const registry = createRegistry(running, log, coverage, () => stopped.request());
+    const usage = new PmdUsage(running);
+    const timers = [
+      setInterval(() => coverage.tick(), COVERAGE_MILLIS),
+      setInterval(() => usage.tick(), USAGE_SAMPLE_SECONDS * 1000),
+    ];
+    const registry = createRegistry(running, log, coverage, usage, () => stopped.request());
     mkdirSync(dirname(path), { recursive: true });
     const server = await serveUnixctl(path, registry, (error) => log.module("unixctl").warn(error.message));
     dropPrivileges(log);
     log.module("control").info(`ready; control socket ${path}`);
     running.handler.once("failed", () => stopped.fail());
     await stopped.requested;
-    clearInterval(timer);
+    for (const timer of timers) clearInterval(timer);
     await server.close();
   } finally {
     await running.stop();
@@ -75,15 +81,22 @@ class StopRequest {
   }
 }
 
-function createRegistry(running: Switch, log: Log, coverage: Coverage, exit: () => void): CommandRegistry {
+function createRegistry(
+  running: Switch,
+  log: Log,
+  coverage: Coverage,
+  usage: PmdUsage,
+  exit: () => void,
+): CommandRegistry {
   const registry = new CommandRegistry();
   const { flows, clock, handler, config } = running;
   registry.register(
-    ...processCommands(registry, log, exit),
+    ...processCommands(registry, exit),
+    ...vlogCommands(log),
     coverage.command(),
     ...datapathCommands(running, () => flows.flowCount),
     ...flowCommands(running, flows, () => running.portLookup, clock, config["vlan-limit"]),
-    ...pmdCommands(running),
+    ...pmdCommands(running, usage),
     ...fdbCommands(running, handler.fdb, clock, config.policy["mac-table-size"]),
     ...dummyCommands(running),
     ...showCommands(

@@ -2,8 +2,10 @@
 // at the doorbell when there is none of them. The event loop runs between rounds, so requests come in.
 import type { MessagePort } from "node:worker_threads";
 import { takeRows } from "../bridge/learn/mac-rows.ts";
+import { COUNTER, ThreadCounters } from "../datapath/counters.ts";
 import { Arena } from "../memory/arena.ts";
 import { MonotonicClock } from "../memory/clock.ts";
+import { handlerThread } from "../memory/region-plan.ts";
 import { DoorbellListener, DoorbellRinger } from "../ring/doorbell.ts";
 import { applyFlowChange, type FlowOutcome } from "../upcall/flow-change.ts";
 import { createHandlerCore, type HandlerCore } from "./handler-core.ts";
@@ -23,6 +25,8 @@ const CHANGES_PER_ROUND = 64;
 const MACS_PER_ROUND = 1024;
 /** Longest sleep: how late background work may begin. */
 const SLEEP_MILLIS_MAX = 100;
+/** One counter call takes 32 bits. */
+const NANOS_MAX = 0xffffffff;
 
 /** A request that is carried out in slices. Returns true when it is done and answered. */
 type Job = () => boolean;
@@ -33,6 +37,7 @@ export class HandlerLoop {
   readonly #clock = new MonotonicClock();
   readonly #doorbell: DoorbellListener;
   readonly #ringer: DoorbellRinger;
+  readonly #counters: ThreadCounters;
   readonly #jobs: Job[] = [];
   #isStopping = false;
 
@@ -42,6 +47,7 @@ export class HandlerLoop {
     this.#core = createHandlerCore(arena, policy, this.#clock, debugLedger);
     this.#doorbell = new DoorbellListener(arena);
     this.#ringer = new DoorbellRinger(arena);
+    this.#counters = new ThreadCounters(arena, handlerThread(arena.plan.sizes));
     port.on("message", (request: HandlerRequest) => {
       this.#jobs.push(this.#job(request));
       this.#ringer.ring();
@@ -51,7 +57,7 @@ export class HandlerLoop {
   async run(): Promise<void> {
     const { handler } = this.#core;
     while (!this.#isStopping) {
-      const taken = handler.drain(UPCALLS_PER_ROUND);
+      const taken = this.#drain();
       const worked = this.#work();
       const isBusy = handler.step() || worked || taken > 0;
       if (isBusy) await new Promise((resume) => setImmediate(resume));
@@ -60,6 +66,17 @@ export class HandlerLoop {
     while (handler.drain() > 0);
     handler.close();
     this.#port.close();
+  }
+
+  /** One round of upcalls, its time counted. */
+  #drain(): number {
+    const begun = performance.now();
+    const taken = this.#core.handler.drain(UPCALLS_PER_ROUND);
+    if (taken > 0) {
+      const nanos = Math.round((performance.now() - begun) * 1e6);
+      this.#counters.add(COUNTER.nanos_busy, Math.min(nanos, NANOS_MAX));
+    }
+    return taken;
   }
 
   /** One slice of the oldest request. */

@@ -53,6 +53,19 @@ export class PortCounters {
   }
 }
 
+/** One counter of a port as one thread keeps it. */
+export function readThreadPortCounter(
+  arena: Arena,
+  threadIndex: number,
+  slot: number,
+  name: PortCounterName,
+): number {
+  const block = threadIndex * arena.plan.sizes.portCountMax + slot;
+  return arena.counter(
+    arena.region("portCounters").offset + block * PORT_COUNTER_BYTES + PORT_COUNTER[name] * 8,
+  );
+}
+
 /** A port's counters summed over all threads. */
 export function readPortCounters(arena: Arena, slot: number): Record<PortCounterName, number> {
   const { portCountMax } = arena.plan.sizes;

@@ -17,6 +17,9 @@ interface CommandRow {
   readonly summary: string;
 }
 
+/** A bar would end the table's cell. */
+const cell = (text: string): string => text.replaceAll("|", "\\|");
+
 t.test("the document and the daemon agree", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "millrace-commands-"));
   const socket = join(folder, "ctl");
@@ -39,8 +42,8 @@ t.test("the document and the daemon agree", async (t) => {
   }
   t.ok(commands !== undefined, "the daemon answers");
   const rows = (commands ?? []).map(({ name, usage, summary }) => {
-    const form = usage === "" ? name : `${name} ${usage.replaceAll("|", "\\|")}`;
-    return `| \`${form}\` | ${summary} |`;
+    const form = usage === "" ? name : `${name} ${usage}`;
+    return `| \`${cell(form)}\` | ${cell(summary)} |`;
   });
   const section = readFileSync(DOCUMENT, "utf8").split("## The control socket")[1]!;
   t.same(

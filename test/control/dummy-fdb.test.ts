@@ -120,7 +120,7 @@ t.test("what netdev-dummy/receive refuses", async (t) => {
     [["p1", "zz"], /^syntax error at zz$/m],
     [["p1", "000"], /^syntax error at 000$/m],
     [["p1", "--qid", "x", frame], /--qid takes a whole number/],
-    [["p1", "--len", "60"], /--len stands behind/],
+    [["p1", "--len", "60"], /^syntax error at --len/],
     [["p1", `${V4(17)},udp(src=5,dst=6)`, "--len", "20"], /headers alone/],
     [["p1", "00".repeat(10_000)], /the most/],
   ];

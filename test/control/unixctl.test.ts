@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import fc from "fast-check";
 import t, { type Test } from "tap";
-import { type Command, CommandError, CommandRegistry } from "../../src/control/command.ts";
+import { type Command, CommandError, CommandRegistry, MildError } from "../../src/control/command.ts";
 import { callUnixctl } from "../../src/control/unixctl/client.ts";
 import { JsonStream } from "../../src/control/unixctl/json-stream.ts";
 import { serveUnixctl } from "../../src/control/unixctl/server.ts";
@@ -64,9 +64,12 @@ function createRegistry(): CommandRegistry {
   registry.register(
     command("test/echo", (args) => ({ text: args.join(" "), json: args })),
     command("test/lines", () => ({ text: "a\nb\n", json: ["a", "b"] })),
-    command("test/two", () => ({ text: "", json: null })),
+    command("test/two", () => ({ text: "", json: {} })),
     command("test/refuse", () => {
       throw new CommandError("no");
+    }),
+    command("test/mild", () => {
+      throw new MildError("not quite");
     }),
     command("test/broken", () => {
       throw new TypeError("planted");
@@ -98,6 +101,8 @@ t.test("commands and refusals", async (t) => {
   t.same(await callUnixctl(path, "test/echo", ["a", "b"], "json"), ["a", "b"]);
   t.equal(await callUnixctl(path, "test/lines", []), "a\nb\n");
   await t.rejects(callUnixctl(path, "test/refuse", []), { kind: "refused", message: "no" });
+  await t.rejects(callUnixctl(path, "test/mild", []), { kind: "refused", message: "not quite" });
+  await t.rejects(callUnixctl(path, "test/mild", [], "json"), { kind: "refused", message: "not quite" });
   await t.rejects(callUnixctl(path, "test/broken", []), {
     kind: "refused",
     message: /internal error.*planted/s,
@@ -197,6 +202,7 @@ t.test("the package's ovs-appctl", { skip: appctlMissing }, async (t) => {
     stderr: /^no\novs-appctl: .*server returned an error\n$/,
     code: 2,
   });
+  t.match(await appctl("test/mild"), { stdout: "not quite\n", stderr: "", code: 0 });
   t.match(await appctl("nosuch"), {
     stderr: /^"nosuch" is not a valid command \(use "list-commands"/,
     code: 2,

@@ -1,5 +1,5 @@
 // What the command files share: arguments as dpctl reads them, and the shape of refusals.
-import { CommandError, type CommandResult } from "../command.ts";
+import { CommandError, type CommandResult, MildError } from "../command.ts";
 
 /**
  * OVS's daemon puts its program name before dpctl's refusals; scripts of its users look for the whole line, so it
@@ -31,7 +31,11 @@ export function refusal(doing: string, errno: ErrnoName | null, ...hints: readon
   return new CommandError([`${PROGRAM}: ${doing}${because}`, ...hints].join("\n"));
 }
 
-export function answer(lines: readonly string[] | string, json: unknown): CommandResult {
+/** A refusal that OVS prints with exit code 0. */
+export const mildRefusal = (doing: string, ...hints: readonly string[]): MildError =>
+  new MildError([`${PROGRAM}: ${doing}`, ...hints].join("\n"));
+
+export function answer(lines: readonly string[] | string, json: CommandResult["json"]): CommandResult {
   return { text: typeof lines === "string" ? lines : lines.map((line) => `${line}\n`).join(""), json };
 }
 

@@ -1,8 +1,10 @@
 // dpctl/dump-dps, show, add-if, del-if: the datapath and its ports, as OVS prints them.
+import * as v from "valibot";
 import { readTotals } from "../../datapath/counters.ts";
 import { type PortCounterName, readPortCounters } from "../../port/counters.ts";
 import { LOCAL_PORT_NO, type OpenPort, PORT_TYPES, type PortSpec, type PortType } from "../../port/port.ts";
-import { type Command, UNLIMITED } from "../command.ts";
+import { type Command, CommandError, UNLIMITED } from "../command.ts";
+import { portSchema } from "../config/schema.ts";
 import { PortError } from "../ports.ts";
 import { namesDatapath, type SwitchView } from "../switch-view.ts";
 import { answer, type ErrnoName, refusal, splitOptions } from "./answer.ts";
@@ -29,15 +31,7 @@ export function datapathCommands(view: SwitchView, flowCount: FlowCount): Comman
       run: (args) => {
         const { options, rest } = splitOptions(args, ["-s", "--statistics"]);
         const unknown = rest.filter((name) => !namesDatapath(view, name));
-        if (unknown.length > 0) {
-          const [first, ...more] = unknown.map((name) => `opening datapath ${name} failed`);
-          throw refusal(
-            [first!, ...more.map((line) => line)].join(
-              " (Address family not supported by protocol)\novs-vswitchd: ",
-            ),
-            "EAFNOSUPPORT",
-          );
-        }
+        throwAll(unknown.map((name) => refusal(`opening datapath ${name} failed`, whyNotOurs(view, name))));
         return showDatapath(view, flowCount(), options.size > 0);
       },
     },
@@ -47,14 +41,14 @@ export function datapathCommands(view: SwitchView, flowCount: FlowCount): Comman
       summary: "add ports: name[,type=T][,port_no=N][,n_rxq=N][,option=value]...",
       argumentCountMin: 2,
       argumentCountMax: UNLIMITED,
-      run: async ([datapath, ...interfaces]) => {
-        requireDatapath(view, datapath!);
-        const added: OpenPort[] = [];
-        for (const text of interfaces) added.push(await addInterface(view, text));
-        return answer(
-          "",
-          added.map(({ spec, portNo }) => ({ name: spec.name, portNo })),
-        );
+      run: async (args) => {
+        const interfaces = portArguments(view, args);
+        const added: { name: string; portNo: number }[] = [];
+        await forEachPort(interfaces, async (text) => {
+          const { spec, portNo } = await addInterface(view, text);
+          added.push({ name: spec.name, portNo });
+        });
+        return answer("", added);
       },
     },
     {
@@ -63,25 +57,54 @@ export function datapathCommands(view: SwitchView, flowCount: FlowCount): Comman
       summary: "remove ports by name or number",
       argumentCountMin: 2,
       argumentCountMax: UNLIMITED,
-      run: async ([datapath, ...interfaces]) => {
-        requireDatapath(view, datapath!);
-        for (const name of interfaces) {
-          const port = /^\d+$/.test(name) ? view.ports.byNumber(Number(name)) : view.ports.byName(name);
-          if (port === undefined) throw refusal(`no port named ${name}`, null);
-          if (port.portNo === LOCAL_PORT_NO) {
+      run: async (args) => {
+        const removed: number[] = [];
+        await forEachPort(portArguments(view, args), async (name) => {
+          const portNo = /^\d+$/.test(name) ? Number(name) : view.ports.byName(name)?.portNo;
+          if (portNo === undefined) throw refusal(`no port named ${name}`, null);
+          if (view.ports.byNumber(portNo) === undefined)
+            throw refusal(`deleting port ${name} from ${view.datapath} failed`, "ENODEV");
+          if (portNo === LOCAL_PORT_NO) {
             const hint = "It is the datapath's own port; remove local-port from the configuration.";
             throw refusal(`deleting port ${name} from ${view.datapath} failed`, "EINVAL", hint);
           }
-          await view.ports.remove(port.portNo);
-        }
-        return answer("", []);
+          await view.ports.remove(portNo);
+          removed.push(portNo);
+        });
+        return answer("", removed);
       },
     },
   ];
 }
 
-function requireDatapath(view: SwitchView, name: string): void {
-  if (!namesDatapath(view, name)) throw refusal("opening datapath", "ENODEV");
+/** OVS tells a type of datapath that it has not from a name that it has not; a name alone is of type `system`. */
+function whyNotOurs({ datapath }: SwitchView, name: string): ErrnoName {
+  return name.includes("@") && name.split("@")[0] === datapath.split("@")[0] ? "ENODEV" : "EAFNOSUPPORT";
+}
+
+/** The arguments behind the options and the datapath. @throws CommandError when that is not ours */
+function portArguments(view: SwitchView, args: readonly string[]): string[] {
+  const [datapath = "", ...names] = splitOptions(args, []).rest;
+  if (!namesDatapath(view, datapath)) throw refusal("opening datapath", whyNotOurs(view, datapath));
+  return names;
+}
+
+/** One bad port does not keep the others back, as in OVS; what was refused is told at the end. */
+async function forEachPort(names: readonly string[], act: (name: string) => Promise<void>): Promise<void> {
+  const refusals: CommandError[] = [];
+  for (const name of names) {
+    try {
+      await act(name);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      refusals.push(error);
+    }
+  }
+  throwAll(refusals);
+}
+
+function throwAll(refusals: readonly CommandError[]): void {
+  if (refusals.length > 0) throw new CommandError(refusals.map(({ message }) => message).join("\n"));
 }
 
 /** `name[,key=value]...` as ovs-dpctl add-if takes it. */
@@ -92,23 +115,16 @@ function parseInterface(text: string): PortSpec {
   let portNo: number | undefined;
   let rxqCount: number | undefined;
   for (const setting of settings) {
-    const [key, value] = splitAt(setting, "=");
-    if (key === "type") {
-      const found = PORT_TYPES.find(
-        (candidate) => candidate === value || (value === "system" && candidate === "af_packet"),
-      );
-      if (found === undefined)
-        throw refusal(
-          `${name}: unknown port type ${value}`,
-          "EAFNOSUPPORT",
-          `Known types: ${PORT_TYPES.join(", ")}.`,
-        );
-      type = found;
-    } else if (key === "port_no") portNo = Number(value);
-    else if (key === "n_rxq") rxqCount = Number(value);
-    else
-      options[key] =
-        value === "true" ? true : value === "false" ? false : /^\d+$/.test(value) ? Number(value) : value;
+    const [key = "", value = ""] = setting.split(/=(.*)/s);
+    if (key === "type") type = parseType(name!, value);
+    else if (key === "port_no") portNo = parseNumber(name!, setting, value);
+    else if (key === "n_rxq") rxqCount = parseNumber(name!, setting, value);
+    else options[key] = parseOption(value);
+  }
+  const checked = v.safeParse(portSchema, { name, type, "port-no": portNo, "rx-queues": rxqCount });
+  if (!checked.success) {
+    const problems = checked.issues.map((issue) => `${name}: ${v.getDotPath(issue)}: ${issue.message}`);
+    throw refusal(`${name}: failed to open network device`, "EINVAL", ...problems);
   }
   return {
     name: name!,
@@ -119,10 +135,28 @@ function parseInterface(text: string): PortSpec {
   };
 }
 
-function splitAt(text: string, separator: string): [string, string] {
-  const at = text.indexOf(separator);
-  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+function parseType(name: string, value: string): PortType {
+  // `system` is OVS's word for an interface of the kernel.
+  const found = PORT_TYPES.find((type) => type === (value === "system" ? "af_packet" : value));
+  if (found !== undefined) return found;
+  throw refusal(
+    `${name}: failed to open network device`,
+    "EAFNOSUPPORT",
+    `${name}: there is no port type "${value}"; known are ${PORT_TYPES.join(", ")}`,
+  );
 }
+
+function parseNumber(name: string, setting: string, value: string): number {
+  if (/^\d{1,9}$/.test(value)) return Number(value);
+  throw refusal(
+    `${name}: failed to open network device`,
+    "EINVAL",
+    `${name}: ${setting}: a number is expected`,
+  );
+}
+
+const parseOption = (value: string): string | number | boolean =>
+  value === "true" ? true : value === "false" ? false : /^\d+$/.test(value) ? Number(value) : value;
 
 async function addInterface(view: SwitchView, text: string): Promise<OpenPort> {
   const spec = parseInterface(text);

@@ -33,8 +33,8 @@ interface Choice {
 export function dumpFlowsCommand(context: FlowContext): Command {
   const described = {
     name: "dpctl/dump-flows",
-    usage: "[-m] [--names|--no-names] [dp] [filter=..] [type=..] [pmd=..]",
-    summary: "flows with statistics and actions",
+    usage: "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]",
+    summary: "flows with statistics and actions; takes --no-names too",
   };
   return flowCommand(context, described, [0, ARGUMENTS_MAX], async ({ rest, more, names }) => {
     const choice = parseChoice(context, rest);

@@ -22,7 +22,7 @@ import {
 import { type FlowFileEntry, FlowFileError, type FlowOperation, parseFlowFile } from "../flow-file.ts";
 import type { FlowService } from "../flow-service.ts";
 import type { SwitchView } from "../switch-view.ts";
-import { answer, errnoText, refusal } from "./answer.ts";
+import { answer, errnoText, mildRefusal, refusal } from "./answer.ts";
 import { dumpFlowsCommand } from "./dpctl-dump-flows.ts";
 import {
   applyOne,
@@ -76,8 +76,8 @@ function addFlow(context: FlowContext): Command {
 function modFlow(context: FlowContext): Command {
   const described = {
     name: "dpctl/mod-flow",
-    usage: "[--may-create] [--clear] [-s] [dp] flow actions",
-    summary: "replace a flow's actions; -s prints its statistics before",
+    usage: "[dp] flow actions",
+    summary: "replace a flow's actions; takes --may-create, --clear, -s (prints its statistics before)",
   };
   return flowCommand(context, described, [2, 2], async ({ rest: [flow, actions], ...args }) => {
     const entry = parsing("updating flow table", () =>
@@ -92,12 +92,12 @@ function modFlow(context: FlowContext): Command {
 function getFlow(context: FlowContext): Command {
   const described = {
     name: "dpctl/get-flow",
-    usage: "[-m] [--names|--no-names] [dp] ufid",
-    summary: "the flow with this ufid",
+    usage: "[dp] ufid",
+    summary: "the flow with this ufid; takes -m, --names, --no-names",
   };
   return flowCommand(context, described, [1, 1], async ({ rest: [text], more, names }) => {
     const ufid = parseUfid(text!);
-    if (ufid === undefined) throw refusal("parsing flow ufid", "EINVAL");
+    if (ufid === undefined) throw mildRefusal("parsing flow ufid");
     const flow = await context.flows.writer.find(ufid);
     if (flow === null) throw refusal("getting flow", "ENOENT");
     const style = { verbose: more, names };
@@ -109,8 +109,8 @@ function getFlow(context: FlowContext): Command {
 function delFlow(context: FlowContext): Command {
   const described = {
     name: "dpctl/del-flow",
-    usage: "[-s] [dp] flow",
-    summary: "remove the flow with this ufid or key; -s prints its statistics",
+    usage: "[dp] flow",
+    summary: "remove the flow with this ufid or key; takes -s (prints its statistics)",
   };
   return flowCommand(context, described, [1, 1], async ({ rest: [text], ...args }) => {
     const { flow } = await applyOne(context, removal(context, text!));
@@ -172,7 +172,7 @@ async function applyFile(
   });
   const appliedCount = outcomes.filter(({ error }) => error === null).length;
   if (failures.length > 0)
-    throw refusal(`${appliedCount} of ${changes.length} flows of ${file} applied`, null, ...failures);
+    throw mildRefusal(`${appliedCount} of ${changes.length} flows of ${file} applied`, ...failures);
   return answer("", { applied: appliedCount });
 }
 
@@ -181,7 +181,7 @@ async function readText(file: string): Promise<string> {
     return await readFile(file, "utf8");
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "EINVAL";
-    throw refusal(`Opening file "${file}" failed (${errnoText(code)})`, null);
+    throw mildRefusal(`Opening file "${file}" failed (${errnoText(code)})`);
   }
 }
 
@@ -194,7 +194,7 @@ function parseFile(
   try {
     return parseFlowFile(text, file, ports(), vlanLimit, fallback);
   } catch (error) {
-    throw error instanceof FlowFileError ? refusal(error.message, null) : error;
+    throw error instanceof FlowFileError ? mildRefusal(error.message) : error;
   }
 }
 
@@ -208,6 +208,7 @@ function statistics(
   return answer(lines, shown(context, flow));
 }
 
-function shown({ ports, clock, vlanLimit }: FlowContext, flow: FlowView | null): unknown {
-  return flow === null ? null : flowJson(flow, ports(), clock.millis(), vlanLimit);
+/** The flow as data; nothing of it when there was none. */
+function shown({ ports, clock, vlanLimit }: FlowContext, flow: FlowView | null): Record<string, unknown> {
+  return flow === null ? {} : flowJson(flow, ports(), clock.millis(), vlanLimit);
 }

@@ -19,8 +19,8 @@ export function dummyCommands(view: SwitchView): Command[] {
   return [
     {
       name: "netdev-dummy/receive",
-      usage: "name [--qid queue_id] packet|flow... [--len packet_len]",
-      summary: "let a dummy port receive packets",
+      usage: "name [--qid queue_id] packet|flow [--len packet_len]",
+      summary: "let a dummy port receive packets, one or more",
       argumentCountMin: 2,
       argumentCountMax: UNLIMITED,
       run: ([name, ...args]) => {
@@ -59,7 +59,7 @@ function parseArguments(args: readonly string[]): { queue: number; packets: Pack
     if (arg === "--qid") queue = wholeNumber("--qid", args[++index]);
     else if (arg === "--len") {
       const last = packets.pop();
-      if (last === undefined) throw new CommandError("--len stands behind the flow that it is about");
+      if (last === undefined) throw new CommandError("syntax error at --len");
       packets.push({ ...last, frameBytes: wholeNumber("--len", args[++index]) });
     } else packets.push({ text: arg, frameBytes: 0 });
   }

@@ -48,7 +48,7 @@ export function fdbCommands(view: SwitchView, fdb: FdbView, clock: Clock, sizeMa
     }),
     command("fdb/flush", "forget every address", async () => {
       await fdb.flush();
-      return answer("table successfully flushed", null);
+      return answer("table successfully flushed", { flushed: true });
     }),
     command("fdb/stats-show", "sizes and counters of the MAC table", async (bridge) => {
       const { length: size } = await fdb.entries();

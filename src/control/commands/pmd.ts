@@ -1,20 +1,27 @@
 // dpif-netdev/pmd-stats-show, pmd-perf-show, pmd-rxq-show, pmd-stats-clear: labels and columns as OVS 3.1 prints them, since
 // exporters read the text. Where OVS counts TSC cycles we count nanoseconds: a cycle of these texts is one nanosecond.
 // There is one cache-less megaflow look-up, so the cache rows (PHWOL, MFEX, simple match, EMC, SMC) stay 0.
-import { type CounterName, readThreadTotals } from "../../datapath/counters.ts";
+import { type CounterName, readThreadTotals, readTotals } from "../../datapath/counters.ts";
+import type { Arena } from "../../memory/arena.ts";
 import { handlerThread } from "../../memory/region-plan.ts";
-import { type Command, CommandError } from "../command.ts";
-import { namesDatapath, type SwitchView, type WorkerView } from "../switch-view.ts";
+import type { Command } from "../command.ts";
+import type { SwitchView, WorkerView } from "../switch-view.ts";
 import { answer } from "./answer.ts";
+import { type PmdUsage, USAGE_SAMPLE_SECONDS, USAGE_SECONDS_MAX } from "./pmd-usage.ts";
 
 type Counters = Readonly<Record<CounterName, number>>;
 
 /** A NUMA node is not told apart: the arena is one memory. */
 const NUMA_ID = 0;
 
-export function pmdCommands(view: SwitchView): Command[] {
+export function pmdCommands(view: SwitchView, usage: PmdUsage): Command[] {
   const baselines = new Baselines(view);
-  return [statsShow(view, baselines), statsClear(view, baselines), perfShow(view, baselines), rxqShow(view)];
+  return [
+    statsShow(view, baselines),
+    statsClear(view, baselines),
+    perfShow(view, baselines),
+    rxqShow(view, usage),
+  ];
 }
 
 /** The thread that OVS calls main: here the handler, which looks up what workers sent it. */
@@ -28,13 +35,9 @@ function statsShow(view: SwitchView, baselines: Baselines): Command {
     argumentCountMin: 0,
     argumentCountMax: 3,
     run: (args) => {
-      const blocks = selectWorkers(view, args).map((worker) => ({
-        title: pmdTitle(worker),
-        index: worker.index,
-        isPmd: true,
-      }));
-      if (!args.includes("-pmd"))
-        blocks.push({ title: "main thread:", index: mainThread(view), isPmd: false });
+      const { workers, isChosen } = readArguments(view, args);
+      const blocks = workers.map((worker) => ({ title: pmdTitle(worker), index: worker.index, isPmd: true }));
+      if (!isChosen) blocks.push({ title: "main thread:", index: mainThread(view), isPmd: false });
       return answer(
         blocks.flatMap(({ title, index, isPmd }) => [title, ...statsLines(baselines.read(index), isPmd)]),
         blocks.map(({ title, index }) => ({ thread: title.slice(0, -1), ...baselines.read(index) })),
@@ -51,8 +54,9 @@ function statsClear(view: SwitchView, baselines: Baselines): Command {
     argumentCountMin: 0,
     argumentCountMax: 3,
     run: (args) => {
-      for (const worker of selectWorkers(view, args)) baselines.clear(worker.index);
-      if (!args.includes("-pmd")) baselines.clear(mainThread(view));
+      const { workers, isChosen } = readArguments(view, args);
+      for (const worker of workers) baselines.clear(worker.index);
+      if (!isChosen) baselines.clear(mainThread(view));
       return answer("", []);
     },
   };
@@ -66,60 +70,92 @@ function perfShow(view: SwitchView, baselines: Baselines): Command {
     argumentCountMin: 0,
     argumentCountMax: 8,
     run: (args) => {
-      const workers = selectWorkers(view, args);
+      const { workers } = readArguments(view, args);
+      const upcallMicros = meanUpcallMicros(view.arena);
       return answer(
-        workers.flatMap((worker) => perfLines(worker, baselines)),
+        workers.flatMap((worker) => perfLines(worker, baselines, upcallMicros)),
         workers.map((worker) => ({ ...worker, ...baselines.read(worker.index) })),
       );
     },
   };
 }
 
-function rxqShow(view: SwitchView): Command {
+function rxqShow(view: SwitchView, usage: PmdUsage): Command {
   return {
     name: "dpif-netdev/pmd-rxq-show",
     usage: "[-pmd core] [-secs secs] [dp]",
-    summary: "which worker polls which receive queue",
+    summary: "which worker polls which receive queue, and what share of its time that takes",
     argumentCountMin: 0,
     argumentCountMax: 5,
     run: (args) => {
-      const workers = selectWorkers(view, args);
-      const rxqsOf = (worker: WorkerView) =>
-        view.ports
+      const { workers, usageSeconds } = readArguments(view, args);
+      const rows = workers.map((worker) => ({
+        ...worker,
+        rxqs: view.ports
           .rxqs()
-          .flatMap((rxq) =>
-            rxq.worker === worker.index ? [{ port: rxq.port.spec.name, queue: rxq.queue }] : [],
-          );
+          .filter((rxq) => rxq.worker === worker.index)
+          .map((rxq) => ({
+            port: rxq.port.spec.name,
+            queue: rxq.queue,
+            usagePercent: usage.ofRxq(rxq, usageSeconds) ?? null,
+          })),
+        overheadPercent: usage.overhead(worker.index, usageSeconds) ?? null,
+      }));
       return answer(
-        ["Displaying last 60 seconds pmd usage %", ...workers.flatMap((worker) => rxqLines(view, worker))],
-        workers.map((worker) => ({ ...worker, rxqs: rxqsOf(worker) })),
+        [
+          ...(rows.length === 0 ? [] : [`Displaying last ${usageSeconds} seconds pmd usage %`]),
+          ...rows.flatMap(({ rxqs, overheadPercent, ...worker }) => [
+            pmdTitle(worker),
+            "  isolated : false",
+            ...rxqs.map(
+              ({ port, queue, usagePercent }) =>
+                `  port: ${port.padEnd(16)}  queue-id: ${String(queue).padStart(2)} (enabled)   pmd usage: ${shownUsage(usagePercent)}`,
+            ),
+            `  overhead: ${shownUsage(overheadPercent)}`,
+          ]),
+        ],
+        rows,
       );
     },
   };
 }
 
-/** Reads `-pmd CORE` and a datapath name out of the arguments. */
-function selectWorkers(view: SwitchView, args: readonly string[]): WorkerView[] {
-  let workers = [...view.workers()];
-  for (let index = 0; index < args.length; index += 1) {
-    const arg = args[index]!;
-    if (arg === "-nh") continue;
-    if (arg === "-it" || arg === "-ms" || arg === "-secs") {
-      index += 1;
-    } else if (arg === "-pmd") {
-      index += 1;
-      const core = Number(args[index]);
-      if (!Number.isInteger(core)) throw new CommandError(`"-pmd" needs a CPU number`);
-      workers = workers.filter(({ cpu }) => cpu === core);
-    } else if (!namesDatapath(view, arg)) {
-      throw new CommandError("please specify an existing datapath");
-    }
-  }
-  return workers;
+const shownUsage = (percent: number | null): string =>
+  percent === null ? "NOT AVAIL" : `${String(Math.floor(percent)).padStart(2)} %`;
+
+interface PmdArguments {
+  readonly workers: readonly WorkerView[];
+  /** True when `-pmd` chose: the main thread is not shown then. */
+  readonly isChosen: boolean;
+  readonly usageSeconds: number;
 }
 
-const pmdTitle = ({ cpu, index }: WorkerView): string =>
-  `pmd thread numa_id ${NUMA_ID} core_id ${cpu ?? index}:`;
+/**
+ * Reads `-pmd CORE` and `-secs SECONDS` out of the arguments. As OVS does with a single datapath, it takes anything else
+ * for that datapath's name and asks no further.
+ */
+function readArguments(view: SwitchView, args: readonly string[]): PmdArguments {
+  let workers = view.workers();
+  let isChosen = false;
+  let usageSeconds = USAGE_SECONDS_MAX;
+  for (let index = 0; index + 1 < args.length; index += 1) {
+    if (args[index] === "-pmd") {
+      const core = Number(args[++index]);
+      workers = workers.filter((worker) => coreOf(worker) === core);
+      isChosen = true;
+    } else if (args[index] === "-secs") {
+      const seconds = Number(args[++index]);
+      if (seconds > 0 && seconds < USAGE_SECONDS_MAX)
+        usageSeconds = Math.ceil(seconds / USAGE_SAMPLE_SECONDS) * USAGE_SAMPLE_SECONDS;
+    }
+  }
+  return { workers, isChosen, usageSeconds };
+}
+
+/** A worker that is not pinned goes by its number. */
+const coreOf = ({ cpu, index }: WorkerView): number => cpu ?? index;
+
+const pmdTitle = (worker: WorkerView): string => `pmd thread numa_id ${NUMA_ID} core_id ${coreOf(worker)}:`;
 
 /** Counters since start or since the last pmd-stats-clear. The shared counters themselves are never reset. */
 class Baselines {
@@ -149,6 +185,13 @@ class Baselines {
   seconds(thread: number): number {
     return (performance.now() - (this.#cleared.get(thread)?.atMillis ?? this.#view.startedMillis)) / 1e3;
   }
+}
+
+/** What the handler took for an upcall, on average since the start; workers do not wait for it. */
+function meanUpcallMicros(arena: Arena): number {
+  const { upcall_miss, upcall_action, upcall_follow } = readTotals(arena).counters;
+  const { nanos_busy } = readThreadTotals(arena, handlerThread(arena.plan.sizes)).counters;
+  return ratio(nanos_busy / 1e3, upcall_miss + upcall_action + upcall_follow);
 }
 
 const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
@@ -187,7 +230,7 @@ function statsLines(counters: Counters, isPmd: boolean): string[] {
 const column = (value: number): string => String(value).padStart(12);
 const percent = (part: number, whole: number): string => (ratio(part, whole) * 100).toFixed(1).padStart(5);
 
-function perfLines(worker: WorkerView, baselines: Baselines): string[] {
+function perfLines(worker: WorkerView, baselines: Baselines, upcallMicros: number): string[] {
   const counters = baselines.read(worker.index);
   const seconds = baselines.seconds(worker.index);
   const {
@@ -216,12 +259,12 @@ function perfLines(worker: WorkerView, baselines: Baselines): string[] {
     )
       .toFixed(0)
       .padStart(3)} us/iteration avg.)`,
-    ...rxLines(counters, seconds),
+    ...rxLines(counters, seconds, upcallMicros),
     ...txLines(counters, seconds),
   ];
 }
 
-function rxLines(counters: Counters, seconds: number): string[] {
+function rxLines(counters: Counters, seconds: number, upcallMicros: number): string[] {
   const packets = counters.received + counters.reinjected;
   if (packets === 0) return [`  Rx packets:         ${column(0)}`];
   const passes = packets + counters.recirculated;
@@ -237,7 +280,7 @@ function rxLines(counters: Counters, seconds: number): string[] {
     row("EMC hits:", 0),
     row("SMC hits:", 0),
     row("Megaflow hits:", counters.lookup_hit, `, ${lookups} subtbl lookups/hit`),
-    row("Upcalls:", counters.upcall_miss, ", 0.0 us/upcall"),
+    row("Upcalls:", counters.upcall_miss, `, ${upcallMicros.toFixed(1)} us/upcall`),
     row("Lost upcalls:", counters.upcall_lost),
   ];
 }
@@ -247,18 +290,5 @@ function txLines({ transmitted, tx_batches: batches }: Counters, seconds: number
   return [
     `  Tx packets:         ${column(transmitted)}  (${(transmitted / seconds / 1e3).toFixed(0)} Kpps)`,
     `  Tx batches:         ${column(batches)}  (${ratio(transmitted, batches).toFixed(2)} pkts/batch)`,
-  ];
-}
-
-function rxqLines(view: SwitchView, worker: WorkerView): string[] {
-  const rxqs = view.ports.rxqs().filter((rxq) => rxq.worker === worker.index);
-  return [
-    pmdTitle(worker),
-    "  isolated : false",
-    ...rxqs.map(
-      ({ port, queue }) =>
-        `  port: ${port.spec.name.padEnd(16)}  queue-id: ${String(queue).padStart(2)} (enabled)   pmd usage: NOT AVAIL`,
-    ),
-    "  overhead: NOT AVAIL",
   ];
 }

@@ -1,13 +1,12 @@
-// version, list-commands, exit, vlog/list, vlog/set, coverage/show: the daemon itself.
+// version, list-commands, exit, coverage/show: the daemon itself.
 import { COUNTERS, type CounterName, readTotals } from "../../datapath/counters.ts";
 import { DROP_REASONS } from "../../datapath/drop-reason.ts";
 import type { Arena } from "../../memory/arena.ts";
-import { type Command, CommandError, type CommandRegistry, UNLIMITED } from "../command.ts";
-import { LOG_MODULES, type Log, type LogModule, VLOG_LEVELS, type VlogLevel } from "../log.ts";
+import { type Command, CommandError, type CommandRegistry } from "../command.ts";
 import { VERSION } from "../version.ts";
 import { answer } from "./answer.ts";
 
-export function processCommands(registry: CommandRegistry, log: Log, exit: () => void): Command[] {
+export function processCommands(registry: CommandRegistry, exit: () => void): Command[] {
   return [
     {
       name: "version",
@@ -42,67 +41,10 @@ export function processCommands(registry: CommandRegistry, log: Log, exit: () =>
         if (option !== undefined && option !== "--cleanup")
           throw new CommandError(`exit takes --cleanup or nothing, not "${option}"`);
         exit();
-        return answer("", null);
+        return answer("", {});
       },
     },
-    vlogList(log),
-    vlogSet(log),
   ];
-}
-
-function vlogList(log: Log): Command {
-  return {
-    name: "vlog/list",
-    usage: "",
-    summary: "log levels by module",
-    argumentCountMin: 0,
-    argumentCountMax: 0,
-    run: () => {
-      const rows = LOG_MODULES.map((module) => ({ module, level: log.level(module) }));
-      return answer(
-        [
-          "                 console    syslog    file",
-          "                 -------    ------    ------",
-          ...rows.map(
-            ({ module, level }) =>
-              `${module.padEnd(16)}  ${level.toUpperCase().padStart(4)}        OFF        OFF`,
-          ),
-        ],
-        rows,
-      );
-    },
-  };
-}
-
-const DESTINATIONS = ["console", "syslog", "file", "any"];
-
-function vlogSet(log: Log): Command {
-  return {
-    name: "vlog/set",
-    usage: "{spec | PATTERN:destination:pattern}",
-    summary: "set log levels: [module][:destination[:level]]",
-    argumentCountMin: 1,
-    argumentCountMax: UNLIMITED,
-    run: (args) => {
-      const changes = args.map(parseVlogSpec);
-      for (const { modules, level } of changes) for (const module of modules) log.setLevel(module, level);
-      return answer("", changes);
-    },
-  };
-}
-
-/** A spec names module, destination and level in any order, by colons, commas or blanks; what is missing means any, dbg. */
-function parseVlogSpec(spec: string): { modules: readonly LogModule[]; level: VlogLevel } {
-  let modules: readonly LogModule[] = LOG_MODULES;
-  let level: VlogLevel = "dbg";
-  for (const word of spec.split(/[\s,:]+/)) {
-    const lower = word.toLowerCase();
-    if (lower in VLOG_LEVELS) level = lower as VlogLevel;
-    else if ((LOG_MODULES as readonly string[]).includes(lower)) modules = [lower as LogModule];
-    else if (!DESTINATIONS.includes(lower))
-      throw new CommandError(`no destination, level, or module "${word}"`);
-  }
-  return { modules, level };
 }
 
 /** Average rates of one event, kept by a call each second. */

@@ -48,7 +48,8 @@ const portName = v.pipe(
   v.maxLength(PORT_NAME_LENGTH_MAX, `${PORT_NAME_LENGTH_MAX} characters are the most`),
 );
 
-const port = v.strictObject({
+/** One port, in the file and in dpctl/add-if. */
+export const portSchema = v.strictObject({
   name: portName,
   type: v.picklist(PORT_TYPES, `one of ${PORT_TYPES.join(", ")} is expected`),
   "port-no": v.optional(wholeNumber(0, PORT_NO_MAX)),
@@ -96,7 +97,7 @@ export const configSchema = v.strictObject({
   "vlan-limit": v.optional(wholeNumber(0, 2), 1),
   seed: v.optional(wholeNumber(0, 0xffffffff)),
   "local-port": v.optional(portName),
-  ports: v.optional(v.array(port), []),
+  ports: v.optional(v.array(portSchema), []),
   flows: v.optional(v.array(v.string("a line FLOW ACTIONS is expected")), []),
   "flow-file": v.optional(v.string("a path is expected")),
   log: v.optional(

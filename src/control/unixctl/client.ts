@@ -29,8 +29,8 @@ export function callUnixctl(
     const stream = new JsonStream();
     socket.setEncoding("utf8");
     socket.on("connect", () => {
-      if (format === "json")
-        socket.write(JSON.stringify({ method: "set-options", params: ["--format", "json"], id: 0 }));
+      const options = ["--format", format, "--strict"];
+      socket.write(JSON.stringify({ method: "set-options", params: options, id: 0 }));
       socket.write(JSON.stringify({ method, params, id: 1 }));
     });
     socket.on("data", (chunk: string) => {

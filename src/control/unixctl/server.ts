@@ -1,11 +1,12 @@
 // OVS's unixctl protocol: JSON-RPC 1.0 on a unix stream socket. `method` is the command, `params` its arguments as
 // strings; the answer is text in `result` or in `error`. `set-options --format json` makes the answers of its own
-// connection JSON (OVS 3.4 and newer). Unmodified ovs-appctl -t SOCKET speaks it.
+// connection JSON (OVS 3.4 and newer). Unmodified ovs-appctl -t SOCKET speaks it. Our own client asks for `--strict` too:
+// every refusal is an error then, also those that OVS gives as results.
 //
 // Requests of one connection are answered in order, one at a time; connections are independent.
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { CommandError, type CommandRegistry } from "../command.ts";
+import { CommandError, type CommandRegistry, MildError } from "../command.ts";
 import { JsonStream } from "./json-stream.ts";
 
 type Format = "text" | "json";
@@ -87,6 +88,7 @@ class Connection {
   readonly #registry: CommandRegistry;
   readonly #stream = new JsonStream();
   #format: Format = "text";
+  #isStrict = false;
   #answers: Promise<void> = Promise.resolve();
 
   constructor(socket: Socket, registry: CommandRegistry) {
@@ -130,6 +132,10 @@ class Connection {
     try {
       this.#send(await this.#run(method, params), null, id ?? null);
     } catch (error) {
+      if (error instanceof MildError && this.#format === "text" && !this.#isStrict) {
+        this.#send(`${error.message}\n`, null, id ?? null);
+        return;
+      }
       const refusal = error instanceof CommandError;
       this.#send(
         null,
@@ -148,10 +154,14 @@ class Connection {
 
   #setOptions(params: readonly string[]): string {
     for (let index = 0; index < params.length; index += 1) {
+      if (params[index] === "--strict") {
+        this.#isStrict = true;
+        continue;
+      }
       const [option, inline] = params[index]!.split("=");
       const value = inline ?? params[++index];
       if (option !== "--format" || (value !== "text" && value !== "json")) {
-        throw new CommandError("set-options takes --format text or --format json");
+        throw new CommandError("set-options takes --format text or --format json, and --strict");
       }
       this.#format = value;
     }
