@@ -27,6 +27,8 @@ export async function runNamespaceDemo(keep: boolean): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-demo-"));
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
   process.once("exit", removeFolder);
+  // Before the lab's own listeners, which end the process without an exit event.
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, removeFolder);
   const lab = new Lab({ teardown: () => undefined });
   try {
     const { demo, daemon } = await startSwitch(lab, folder);
@@ -37,7 +39,7 @@ export async function runNamespaceDemo(keep: boolean): Promise<void> {
     await stopSwitch(demo, daemon);
   } finally {
     lab.close();
-    process.off("exit", removeFolder);
+    for (const event of ["exit", "SIGINT", "SIGTERM"]) process.off(event, removeFolder);
     removeFolder();
   }
   console.log("\nRemoved: namespaces, interfaces, processes, files.");
