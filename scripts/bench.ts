@@ -47,6 +47,11 @@ const BENCHES: readonly (readonly [title: string, script: string, args: readonly
     isSmoke ? ["--flows", "1000", "--lookup-flows", "100", "--seconds", "0.1"] : [],
   ],
   [
+    "upcalls",
+    "scripts/bench-upcalls.js",
+    isSmoke ? ["--flows", "1000", "--seconds", "0.3", "--rate", "200"] : [],
+  ],
+  [
     "pipeline",
     "scripts/bench-pipeline.js",
     isSmoke ? ["--flows", "100", "--seconds", "0.1", "--rounds", "1"] : [],

@@ -14,6 +14,7 @@ export type FlowOperation = "add" | "modify" | "delete";
 
 export interface FlowFileEntry {
   readonly operation: FlowOperation;
+  readonly file: string;
   readonly line: number;
   readonly entry: FlowEntry;
 }
@@ -73,12 +74,12 @@ function parseLine(
       const ufid = parseUfid(flow.text.trim());
       // A ufid alone names the flow; there is no key to read then.
       const named = ufid === undefined ? parseFlowKey(flow.text, ports, vlanLimit) : { ...NO_KEY, ufid };
-      return { operation, line, entry: { ...named, actions: NO_ACTIONS } };
+      return { operation, file, line, entry: { ...named, actions: NO_ACTIONS } };
     }
     if (actions === undefined) {
       throw new FlowFileError(file, line, content.length + 1, "expected a blank and actions behind the flow");
     }
-    return { operation, line, entry: parseFlowEntry(flow.text, actions.text, ports, vlanLimit) };
+    return { operation, file, line, entry: parseFlowEntry(flow.text, actions.text, ports, vlanLimit) };
   } catch (error) {
     if (!(error instanceof FlowTextError)) throw error;
     const part = error.stage === "parsing actions" ? actions! : flow;

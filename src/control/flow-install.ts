@@ -1,4 +1,6 @@
-// Applies a parsed flow file: all of it, or an error that names the line.
+// The flows that a switch starts with, from parsed flow files: all of them, or none and an error that names the line.
+// Flow files that a running switch is given go another way (commands/dpctl-flows.ts), and go on behind a refused line
+// as OVS does.
 import { formatUfid } from "../flow/ufid.ts";
 import type { FlowChange } from "../upcall/flow-change.ts";
 import { type FlowFileEntry, FlowFileError } from "./flow-file.ts";
@@ -17,16 +19,17 @@ export function flowChange({ operation, entry }: FlowFileEntry): FlowChange {
   return { op: "put", ...entry, create, modify: !create, clear: false };
 }
 
-/** @throws FlowFileError for the first flow that the table refuses; flows before it stay */
-export async function installFlows(
-  writer: FlowWriter,
-  entries: readonly FlowFileEntry[],
-  file: string,
-): Promise<void> {
+/**
+ * Installs flows in a table that has none of the operator's yet.
+ * @throws FlowFileError for the first flow that the table refuses; the table is empty then
+ */
+export async function installFlows(writer: FlowWriter, entries: readonly FlowFileEntry[]): Promise<void> {
   const outcomes = await writer.apply(entries.map(flowChange));
   const failed = outcomes.findIndex(({ error }) => error !== null);
   if (failed < 0) return;
+  await writer.flush();
   const { error, flow, message } = outcomes[failed]!;
+  const { file, line } = entries[failed]!;
   const inTheWay = flow === null ? "" : ` (${formatUfid(flow.ufid)})`;
-  throw new FlowFileError(file, entries[failed]!.line, 1, message ?? `${REASONS[error!]}${inTheWay}`);
+  throw new FlowFileError(file, line, 1, message ?? `${REASONS[error!]}${inTheWay}`);
 }

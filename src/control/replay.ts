@@ -62,7 +62,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const sinks = new OutputFiles(options.outputs);
   try {
     const ports = await addPorts(offline, options, entries);
-    if (flowFile !== undefined) await installFlows(offline.flows.writer, entries, flowFile);
+    if (flowFile !== undefined) await installFlows(offline.flows.writer, entries);
     const run = new Run(offline, ports, sinks);
     for (const packet of mergeCaptures(options.inputs)) run.packet(packet);
     const flows: FlowView[] = [];

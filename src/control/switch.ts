@@ -141,7 +141,7 @@ export class Switch implements SwitchView {
     const entries = parseFlowFile(flows.join("\n"), "flows", this.portLookup, vlanLimit);
     if (file !== undefined)
       entries.push(...parseFlowFile(readFileSync(file, "utf8"), file, this.portLookup, vlanLimit));
-    await installFlows(this.flows.writer, entries, file ?? "flows");
+    await installFlows(this.flows.writer, entries);
   }
 
   /** The policy knows the ports that exist; the log knows what becomes of them. */

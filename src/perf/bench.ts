@@ -59,7 +59,7 @@ export async function bench({ rx, flowFile, seconds, policy }: BenchOptions): Pr
   const portNos = benchPorts(entries);
   const traffic = new MemoryTraffic(
     frames,
-    await expectedOutputs(frames, entries, flowFile, portNos, policy),
+    await expectedOutputs(frames, entries, portNos, policy),
   );
   const offline = new OfflineSwitch({
     ...benchOptions(frames, entries.length, portNos.length, policy),
@@ -67,7 +67,7 @@ export async function bench({ rx, flowFile, seconds, policy }: BenchOptions): Pr
     factories: new Map([...QUEUE_FACTORIES, ["null", memoryQueues(traffic)]]),
   });
   for (const portNo of portNos) await offline.ports.add({ name: `port${portNo}`, type: "null", portNo });
-  await installFlows(offline.flows.writer, entries, flowFile);
+  await installFlows(offline.flows.writer, entries);
   loopFor(offline, WARM_UP_SECONDS);
   const before = readBooks(offline.arena).terms.received;
   const measured = loopFor(offline, seconds);
@@ -148,7 +148,6 @@ function benchOptions(
 async function expectedOutputs(
   frames: readonly Uint8Array[],
   entries: readonly FlowFileEntry[],
-  flowFile: string,
   portNos: readonly number[],
   policy: Config["policy"],
 ): Promise<Set<string>> {
@@ -166,7 +165,7 @@ async function expectedOutputs(
     });
     if (isDummyPort(port)) ports.push(port);
   }
-  await installFlows(offline.flows.writer, entries, flowFile);
+  await installFlows(offline.flows.writer, entries);
   const source = ports.find(({ portNo }) => portNo === BENCH_PORT_NO)!;
   for (const frame of frames) {
     source.inject(frame);

@@ -42,7 +42,7 @@ export function applyFlowChange(table: TableWriter, change: FlowChange, nowMilli
 
 function applyPut(table: TableWriter, change: FlowPutChange, nowMillis: number): FlowOutcome {
   const { key, mask, ufid, actions, create, modify, clear } = change;
-  const before = modify && !create ? table.findMatch(key) : 0;
+  const before = modify ? table.findMatch(key) : 0;
   const beforeView = before === 0 ? null : table.flows.read(before);
   const result = table.put({ key, mask, ufid, actions, create, modify, clear, operator: true, nowMillis });
   if (result.error === null) return done(beforeView ?? table.flows.read(result.flowNo));

@@ -120,6 +120,11 @@ t.test("bad input is refused with its place", async (t) => {
   const { code, err } = millrace("replay", "--in", `1=${left}`, "--flows", flows);
   t.equal(code, BAD_DATA);
   t.match(err, /bad\.txt:2:\d+: .*expected/);
+  const twice = join(folder, "twice.txt");
+  writeFileSync(twice, `${"in_port(1),eth(),eth_type(0x0800),ipv4() 2\n".repeat(2)}`);
+  const refused = millrace("replay", "--in", `1=${left}`, "--flows", twice);
+  t.equal(refused.code, BAD_DATA);
+  t.match(refused.err, /twice\.txt:2:1: a flow is in the way \(ufid:/);
   const damaged = join(folder, "damaged.pcap");
   writeFileSync(damaged, readFileSync(left).subarray(0, 90));
   const cut = millrace("replay", "--in", `1=${damaged}`);

@@ -7,6 +7,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import t from "tap";
 import { MacTable } from "../../src/bridge/learn/mac-table.ts";
+import { parseMatch } from "../../src/flow/odp/match.ts";
+import { TableReader } from "../../src/table/table-reader.ts";
 import { Oracle, oracleSkipReason } from "../support/oracle.ts";
 import { runs } from "../support/seed.ts";
 import { CommandRig, DATAPATH } from "./command-rig.ts";
@@ -102,6 +104,18 @@ t.test("ports may be named, where OVS wants numbers", async (t) => {
   t.equal((await rig.call("dpctl/add-flow", "in_port(p2),eth(),eth_type(0x0806)", "p3")).code, 0);
   t.match((await rig.call("dpctl/dump-flows")).text, /in_port\(2\).*actions:3\n/);
   t.match((await rig.call("dpctl/dump-flows", "--names")).text, /in_port\(p2\).*actions:p3\n/);
+});
+
+t.test("mod-flow -s tells what the flow had before, also when it may create one", async (t) => {
+  const rig = await CommandRig.create(new MacTable(16, 1000, () => undefined));
+  t.teardown(() => rig.plane.close());
+  t.match(await rig.call("dpctl/mod-flow", "--may-create", "-s", ARP, "2"), { text: /^packets:0, / });
+  const { flowNo } = rig.plane.table.flows.read(rig.plane.table.findMatch(parseMatch(ARP).key))!;
+  const { arena } = rig.plane;
+  arena.intrinsics.countFlow(new TableReader(arena, 0).statsOffset(flowNo), 3, 180, 1, 0);
+  const clear = await rig.call("dpctl/mod-flow", "--may-create", "--clear", "-s", ARP, "3");
+  t.match(clear.text, /^packets:3, bytes:180, /);
+  t.match((await rig.call("dpctl/mod-flow", "--may-create", "-s", ARP, "3")).text, /^packets:0, bytes:0, /);
 });
 
 t.test("the flow in the way is named", async (t) => {

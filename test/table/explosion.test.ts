@@ -1,10 +1,16 @@
-// Tuple space explosion: packets made so that the flows which they cause have as many masks as possible. What a slow
+// Tuple space explosion: frames made so that the flows which they cause have as many masks as possible. What a slow
 // path does that un-wildcards a prefix as long as it needs is imitated: a packet whose address differs from the allowed
 // one in bit n of each of three fields gets a flow that looks at n bits, 32 * 16 * 16 masks from as many packets. The
 // number of masks is bounded, so is what the worst packet costs, and ordinary traffic keeps its mask in front.
 import t from "tap";
+import { KeyExtractor } from "../../src/flow/extract-key.ts";
 import { newKey, setNumber } from "../../src/flow/key.ts";
 import { BATCH } from "../../src/memory/batch-layout.ts";
+import { formatIpv4 } from "../../src/packet/address.ts";
+import { buildFrame } from "../../src/packet/builder.ts";
+import { ethernet } from "../../src/packet/builder-link.ts";
+import { ipv4 } from "../../src/packet/builder-network.ts";
+import { udp } from "../../src/packet/builder-transport.ts";
 import { TableReader } from "../../src/table/table-reader.ts";
 import { tableStats } from "../../src/table/table-stats.ts";
 import { createTable, fiveTuple, fiveTupleMask, outputTo, settle } from "./model.ts";
@@ -21,22 +27,22 @@ interface Attack {
 const prefix = (bits: number, width: number): number =>
   bits === 0 ? 0 : Number((((1n << BigInt(bits)) - 1n) << BigInt(width - bits)) & 0xffffffffn);
 
-/** One packet of the attack, and the megaflow that it would cause. */
+const extractor = new KeyExtractor(1);
+
+/** The key of one frame of the attack, and the mask of the megaflow that it would cause. */
 function attack(addressBits: number, sourceBits: number, targetBits: number): Attack {
-  const key = newKey();
-  const mask = newKey();
-  setNumber(key, "in_port", 1);
-  setNumber(mask, "in_port", 0xffffffff);
-  setNumber(key, "eth_type", 0x0800);
-  setNumber(mask, "eth_type", 0xffff);
   // The allowed packet is all zeros; this one differs in the last bit that the flow looks at.
-  setNumber(key, "nw_src", 2 ** (32 - addressBits));
+  const address = new Uint8Array(4);
+  new DataView(address.buffer).setUint32(0, 2 ** (32 - addressBits));
+  const ports = { src: 2 ** (16 - sourceBits), dst: 2 ** (16 - targetBits) };
+  const frame = buildFrame([ethernet(), ipv4({ src: formatIpv4(address), dst: "0.0.0.0" }), udp(ports)]);
+  const mask = newKey();
+  setNumber(mask, "in_port", 0xffffffff);
+  setNumber(mask, "eth_type", 0xffff);
   setNumber(mask, "nw_src", prefix(addressBits, 32));
-  setNumber(key, "tp_src", 2 ** (16 - sourceBits));
   setNumber(mask, "tp_src", prefix(sourceBits, 16));
-  setNumber(key, "tp_dst", 2 ** (16 - targetBits));
   setNumber(mask, "tp_dst", prefix(targetBits, 16));
-  return { key, mask };
+  return { key: extractor.extract(frame, 1), mask };
 }
 
 function* packets(): Generator<Attack> {
