@@ -1,9 +1,11 @@
 // How long an upcall waits while the switch is busy with a table of many flows: a paced source sends packets of new
 // stations, each a miss, and the time from the worker's sending to the handler's answer is printed for a switch that does
 // nothing else, one that dumps all flows over and over, one that puts and removes flows, and one whose ports come and go,
-// so that every flow is looked at again. Prints, asserts nothing but that no upcall was lost.
+// so that every flow is looked at again. Beside it stands how long the handler's thread ran and how long it stood ready
+// and had no processor (/proc/self/task/*/schedstat): on a busy machine the longest waits are the scheduler's. Prints,
+// asserts nothing but that no upcall was lost.
 //   node build/scripts/bench-upcalls.js [--flows 200000] [--seconds 3] [--rate 1000]
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -122,6 +124,19 @@ const WORKS: readonly (readonly [what: string, work: Work])[] = [
   ],
 ];
 
+/** Milliseconds that the handler's thread ran, and stood in the run queue, until now. */
+function handlerMillis(): { ran: number; stood: number } {
+  for (const task of readdirSync("/proc/self/task")) {
+    const folder = `/proc/self/task/${task}`;
+    if (readFileSync(`${folder}/comm`, "utf8").trim() !== "handler") continue;
+    const [ran, stood] = readFileSync(`${folder}/schedstat`, "utf8")
+      .split(" ")
+      .map((nanos) => Number(nanos) / 1e6);
+    return { ran: ran!, stood: stood! };
+  }
+  throw new Error("no thread is named handler");
+}
+
 async function measure(what: string, work: Work, source: string): Promise<void> {
   const running = await Switch.start(parseConfig(CONFIG, "bench-upcalls"), new Log("err"));
   try {
@@ -131,13 +146,16 @@ async function measure(what: string, work: Work, source: string): Promise<void> 
     if (running.flows.flowCount !== FLOW_COUNT) throw new Error(`${running.flows.flowCount} flows were put`);
     await running.ports.add({ name: "source", type: "pcap", options: { rx: source, pace: "recorded" } });
     const over = performance.now() + SECONDS * 1000;
+    const before = handlerMillis();
     const did = await work(running, () => performance.now() > over);
+    const after = handlerMillis();
     const { counters } = readTotals(running.arena);
     const { latencyMicros } = await running.handler.ask("stats", {});
     if (counters.upcall_lost > 0) throw new Error(`${counters.upcall_lost} upcalls were lost`);
     const { p50, p99, max } = latencyMicros;
     console.log(
-      `${what}: ${counters.upcall_miss} upcalls waited p50 ${p50} us, p99 ${p99} us, longest ${max} us` +
+      `${what}: ${counters.upcall_miss} upcalls waited p50 ${p50} us, p99 ${p99} us, longest ${max} us; the handler ran ` +
+        `${(after.ran - before.ran).toFixed(0)} ms and stood ready for ${(after.stood - before.stood).toFixed(0)} ms` +
         `${did === "" ? "" : `; ${did}`}`,
     );
   } finally {

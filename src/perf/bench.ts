@@ -57,10 +57,7 @@ export async function bench({ rx, flowFile, seconds, policy }: BenchOptions): Pr
   const frames = [...mergeCaptures([[BENCH_PORT_NO, rx]])].map(({ bytes }) => bytes);
   if (frames.length === 0) throw new Error(`${rx}: no packet to send`);
   const portNos = benchPorts(entries);
-  const traffic = new MemoryTraffic(
-    frames,
-    await expectedOutputs(frames, entries, portNos, policy),
-  );
+  const traffic = new MemoryTraffic(frames, await expectedOutputs(frames, entries, portNos, policy));
   const offline = new OfflineSwitch({
     ...benchOptions(frames, entries.length, portNos.length, policy),
     drivers: new Map([...PORT_DRIVERS, ["null", memoryDriver(traffic, BENCH_PORT_NO)]]),
