@@ -1,6 +1,6 @@
 // What the commands that ask the daemon share: its socket, one call, watching.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { callUnixctl, UnixctlError } from "../control/unixctl/client.ts";
 import { defaultSocketPath } from "../control/unixctl/path.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
@@ -8,18 +8,19 @@ import { EXIT, ExitError } from "./exit-code.ts";
 export interface DaemonOptions {
   readonly socket?: string;
   readonly json?: boolean;
-  readonly watch?: boolean | string;
+  readonly watch?: boolean;
+  readonly interval?: number;
 }
 
-/** Seconds between two pictures of --watch when it names none. */
 const WATCH_SECONDS = 1;
 
-/** Adds --socket, --json and --watch to a command. */
+/** Adds --socket, --json, --watch and --interval to a command. */
 export function withDaemonOptions(command: Command): Command {
   return command
     .option("--socket <path>", "control socket of the daemon", defaultSocketPath())
     .option("--json", "answer as JSON")
-    .option("--watch [seconds]", "repeat until interrupted");
+    .option("--watch", "repeat until interrupted")
+    .option("--interval <seconds>", "time between two answers of --watch", positiveSeconds, WATCH_SECONDS);
 }
 
 /** Runs one command in the daemon. @throws ExitError */
@@ -53,13 +54,12 @@ export async function printFromDaemon(
     const clear = options.watch && !options.json && process.stdout.isTTY ? "\x1b[H\x1b[2J" : "";
     process.stdout.write(clear + text);
     if (!options.watch) return;
-    await sleep(watchMillis(options.watch));
+    await sleep((options.interval ?? WATCH_SECONDS) * 1000);
   }
 }
 
-function watchMillis(watch: true | string): number {
-  const seconds = watch === true ? WATCH_SECONDS : Number(watch);
-  if (!(seconds > 0))
-    throw new ExitError(EXIT.usage, `--watch ${watch}: a number of seconds above 0 is expected`);
-  return seconds * 1000;
+function positiveSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0)) throw new InvalidArgumentError("a number of seconds above 0 is expected");
+  return seconds;
 }

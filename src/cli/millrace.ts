@@ -30,7 +30,10 @@ const commands = [
   appctlCommand(),
   ...showCommands(),
 ];
-for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+for (const command of commands) {
+  program.addCommand(command.copyInheritedSettings(program));
+  for (const part of command.commands) part.copyInheritedSettings(command);
+}
 
 // A reader that closes the pipe early (head, less) has seen what it wanted.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -1,5 +1,6 @@
 // Replay: captures through a switch in one thread, packet by packet, on the captures' own time.
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, realpathSync, statSync, writeSync } from "node:fs";
+import { resolve } from "node:path";
 import { ACTION } from "../action/attributes.ts";
 import { attributes } from "../flow/nlattr.ts";
 import { DEFAULT_SIZES } from "../memory/region-plan.ts";
@@ -53,6 +54,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
     flowFile === undefined
       ? []
       : parseFlowFile(readFileSync(flowFile, "utf8"), flowFile, NO_PORTS, vlanLimit);
+  checkOutputs(options);
   const offline = new OfflineSwitch({
     sizes: { ...DEFAULT_SIZES, portCountMax: 1024 },
     policy,
@@ -81,6 +83,21 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
     return result;
   } finally {
     sinks.close();
+  }
+}
+
+/** An output file would be overwritten by a second one of its name, or would overwrite what is read. */
+function checkOutputs({ inputs, outputs }: ReplayOptions): void {
+  const taken = new Map(inputs.map(([portNo, path]) => [realpathSync(path), `--in ${portNo}=${path}`]));
+  for (const [portNo, path] of outputs) {
+    const option = `--out ${portNo}=${path}`;
+    const file = statSync(path, { throwIfNoEntry: false });
+    // Devices and pipes may be written to by many.
+    if (file !== undefined && !file.isFile()) continue;
+    const place = file === undefined ? resolve(path) : realpathSync(path);
+    const other = taken.get(place);
+    if (other !== undefined) throw new Error(`replay: ${option}: the file belongs to ${other}; name another`);
+    taken.set(place, option);
   }
 }
 

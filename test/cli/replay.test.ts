@@ -132,6 +132,56 @@ t.test("bad input is refused with its place", async (t) => {
   t.match(cut.err, /damaged\.pcap: offset \d+/);
 });
 
+t.test("ties go by port number, then by position; every option counts", async (t) => {
+  const [first, second] = [join(folder, "out-a.pcap"), join(folder, "out-b.pcap")];
+  const flows = join(folder, "ties.txt");
+  writeFileSync(
+    flows,
+    "in_port(1),eth(),eth_type(0x0800),ipv4() 3,9\nin_port(2),eth(),eth_type(0x0800),ipv4() 3\n",
+  );
+  // The same time stamps on both ports, and port 1 twice.
+  const inputs = ["--in", `2=${left}`, "--in", `1=${left}`, "--in", `1=${right}`];
+  const args = [...inputs, "--flows", flows, "--out", `3=${first}`, "--out", `3=${second}`, "--json"];
+  const { code, out, err } = millrace("replay", ...args);
+  t.equal(code, 0, err);
+  const [lefts, rights] = [readFrames(left), readFrames(right)];
+  // Right's packets come half a millisecond behind left's.
+  const expected = lefts.flatMap((frame, index) => [frame, frame, rights[index]!]);
+  t.same(readFrames(first), expected);
+  t.same(readFrames(second), expected, "each --out of a port gets everything");
+  const {
+    balance,
+    ports,
+    flows: rows,
+  } = JSON.parse(out) as {
+    balance: number;
+    ports: { portNo: number; counters: Record<string, number> }[];
+    flows: { packets: number }[];
+  };
+  t.equal(balance, 0);
+  t.same(
+    ports.map(({ portNo, counters }) => [portNo, counters["rx_packets"], counters["tx_packets"]]),
+    [
+      [1, 2 * PACKETS, 0],
+      [2, PACKETS, 0],
+      [3, 0, 3 * PACKETS],
+      [9, 0, 2 * PACKETS],
+    ],
+    "a port without --out counts",
+  );
+  t.same(rows.map(({ packets }) => packets).sort(), [PACKETS, 2 * PACKETS]);
+});
+
+t.test("an output file is nobody else's", async (t) => {
+  const before = readFileSync(left);
+  for (const outs of [[`2=${left}`], [`2=${join(folder, "x.pcap")}`, `3=${join(folder, "x.pcap")}`]]) {
+    const { code, err } = millrace("replay", "--in", `1=${left}`, ...outs.flatMap((out) => ["--out", out]));
+    t.equal(code, 1);
+    t.match(err, /the file belongs to --(in 1|out 2)=/);
+  }
+  t.same(readFileSync(left), before, "the input is as it was");
+});
+
 t.test("bench prints a figure that was checked", async (t) => {
   const flows = join(folder, "bench.txt");
   writeFileSync(flows, "in_port(1),eth(),eth_type(0x0800),ipv4() 2\n");
