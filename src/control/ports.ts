@@ -3,7 +3,7 @@
 // Every rx queue belongs to one worker: queues go round robin to the worker with the fewest. A port's tx queue q
 // belongs to the worker that polls its rx queue q where there is one (the kernel's rings of a queue have one owner);
 // the others reach it through the owner. Closing takes two grace periods: workers let the queues go, then nobody can
-// know the slot any more.
+// know the slot any more. Opening, closing and opening again run one after the other, in the order asked for.
 import { EventEmitter } from "node:events";
 import type { Arena } from "../memory/arena.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
@@ -21,8 +21,9 @@ import {
   type QueueAttachment,
 } from "../port/port.ts";
 import { PORT_TAKES_PARTIAL_CHECKSUMS, PORT_UP, PortTable } from "../port/port-table.ts";
+import { AbsentPort } from "./absent-port.ts";
 
-/** Ethernet header and one VLAN tag: what an MTU does not count. */
+/** What an MTU does not count, but for one tag, which the transmit check allows where there is one. */
 const LINK_HEADER_BYTES = 14;
 
 /** The workers as ports see them; commands take effect in order, `settled` resolves when all were carried out. */
@@ -80,8 +81,9 @@ export class Ports extends EventEmitter<{
   readonly #slots = new NumberPool(0);
   /** Without a wish a port gets the lowest free number from 1, as in OVS; 0 is LOCAL's. */
   readonly #numbers = new NumberPool(1);
-  readonly #reopening = new Set<number>();
+  readonly #reopening = new Set<OpenPort>();
   #rxqs: RxqAssignment[] = [];
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor({ arena, pool, workers, drivers, log }: PortsOptions) {
     super();
@@ -96,7 +98,7 @@ export class Ports extends EventEmitter<{
       log,
       counters: (slot) => new PortCounters(arena, controlThread(arena.plan.sizes), slot),
       changed: (slot) => this.#refresh(slot),
-      reappeared: (slot) => void this.#reopen(slot),
+      reappeared: (slot) => this.#askToReopen(slot),
     };
   }
 
@@ -126,7 +128,40 @@ export class Ports extends EventEmitter<{
    * Opens a port and hands its queues to the workers.
    * @throws PortError when the name or number is taken or out of range, or the driver's error; nothing is left behind
    */
-  async add(spec: PortSpec): Promise<OpenPort> {
+  add(spec: PortSpec): Promise<OpenPort> {
+    return this.#inTurn(() => this.#add(spec));
+  }
+
+  /** Closes a port: frames and pages come back, the number leads nowhere. @throws PortError when there is none */
+  remove(portNo: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const port = this.#open.get(portNo);
+      if (port === undefined) throw new PortError("ENODEV", `port ${portNo}: there is no such port`);
+      await this.#remove([port]);
+    });
+  }
+
+  /** Closes all ports, in as many grace periods as one takes. */
+  removeAll(): Promise<void> {
+    return this.#inTurn(() => this.#remove(this.list()));
+  }
+
+  /** Reads what only the kernel counts, and the state of every port; tries again to open those that are absent. */
+  poll(): void {
+    for (const port of this.#open.values()) {
+      port.foldKernelCounters();
+      this.#refresh(port.slot);
+      if (port instanceof AbsentPort) this.#askToReopen(port.slot);
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #add(spec: PortSpec): Promise<OpenPort> {
     const driver = this.#drivers.get(spec.type);
     if (driver === undefined)
       throw new PortError("EAFNOSUPPORT", `port ${spec.name}: there is no port type "${spec.type}"`);
@@ -147,71 +182,89 @@ export class Ports extends EventEmitter<{
     }
     this.#keep(port);
     this.#publish(port);
-    this.#attach(port);
-    await this.#workers.settled();
+    try {
+      this.#attach(port);
+      await this.#workers.settled();
+    } catch (error) {
+      await this.#remove([port]);
+      throw new Error(`port ${spec.name}: ${(error as Error).message}`, { cause: error });
+    }
     this.emit("added", port);
     return port;
   }
 
-  /** Closes a port: frames and pages come back, the number leads nowhere. */
-  async remove(portNo: number): Promise<void> {
-    const port = this.#open.get(portNo);
-    if (port === undefined) throw new PortError("ENODEV", `port ${portNo}: there is no such port`);
-    this.#open.delete(portNo);
-    this.#bySlot.delete(port.slot);
-    this.#byName.delete(port.spec.name);
-    this.#table.withdraw(portNo);
-    for (let worker = 0; worker < this.#workers.count; worker += 1)
-      this.#workers.detachPort(worker, port.slot);
-    this.#rxqs = this.#rxqs.filter((rxq) => rxq.port !== port);
-    await this.#workers.settled();
-    await port.close();
-    await this.#workers.settled();
-    this.#slots.release(port.slot);
-    this.#numbers.release(portNo);
-    this.#statuses.delete(port.slot);
-    this.emit("removed", port);
-  }
-
-  async removeAll(): Promise<void> {
-    for (const port of this.list()) await this.remove(port.portNo);
-  }
-
-  /** Reads what only the kernel counts, and the state of every port. */
-  poll(): void {
-    for (const port of this.#open.values()) {
-      port.foldKernelCounters();
-      this.#refresh(port.slot);
+  /** @throws the first error, when all was done that could be */
+  async #remove(ports: readonly OpenPort[]): Promise<void> {
+    for (const { portNo, slot, spec } of ports) {
+      this.#open.delete(portNo);
+      this.#bySlot.delete(slot);
+      this.#byName.delete(spec.name);
+      this.#table.withdraw(portNo);
     }
+    const failures: unknown[] = [];
+    const attempt = (work: Promise<void>): Promise<unknown> => work.catch((error) => failures.push(error));
+    await attempt(this.#detach(ports));
+    await Promise.all(ports.map((port) => attempt(port.close())));
+    await attempt(this.#workers.settled());
+    for (const port of ports) {
+      this.#slots.release(port.slot);
+      this.#numbers.release(port.portNo);
+      this.#statuses.delete(port.slot);
+      this.emit("removed", port);
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
-  /** Opens a port whose interface came back under its old number, slot and counters. */
-  async #reopen(slot: number): Promise<void> {
-    const old = this.#bySlot.get(slot);
-    if (old === undefined || this.#reopening.has(slot)) return;
-    this.#reopening.add(slot);
+  /** The interface of the port in this slot can be taken again; asked for while it is being done, it is done once. */
+  #askToReopen(slot: number): void {
+    const port = this.#bySlot.get(slot);
+    if (port === undefined || this.#reopening.has(port)) return;
+    this.#reopening.add(port);
+    void this.#inTurn(() => this.#reopen(port)).finally(() => this.#reopening.delete(port));
+  }
+
+  /**
+   * Opens a port anew under its old number, slot and counters. When that fails an absent port keeps its place, and
+   * poll() tries again.
+   */
+  async #reopen(old: OpenPort): Promise<void> {
+    const { spec, portNo, slot } = old;
+    // Removed while it waited for its turn.
+    if (this.#open.get(portNo) !== old) return;
     try {
-      await this.#detach(old);
-      await old.close();
-      const port = await this.#drivers.get(old.spec.type)!.open(this.#context, old.spec, old.portNo, slot);
+      if (!(old instanceof AbsentPort)) await this.#letGo(old);
+      const port = await this.#drivers.get(spec.type)!.open(this.#context, spec, portNo, slot);
       this.#keep(port);
-      this.#attach(port);
-      this.#refresh(slot);
-      await this.#workers.settled();
+      try {
+        this.#attach(port);
+        await this.#workers.settled();
+      } catch (error) {
+        await this.#letGo(port);
+        throw error;
+      }
     } catch (error) {
-      this.#context.log(
-        "error",
-        `${(error as Error).message}; port ${old.spec.name} stays down, remove and add it again`,
-      );
-    } finally {
-      this.#reopening.delete(slot);
+      const { message } = error as Error;
+      this.#keep(new AbsentPort(old, message));
+      if (!(old instanceof AbsentPort && old.reason === message))
+        this.#context.log("error", `${message}; port ${spec.name} is tried again every second`);
     }
+    this.#refresh(slot);
   }
 
-  async #detach(port: OpenPort): Promise<void> {
-    for (let worker = 0; worker < this.#workers.count; worker += 1)
-      this.#workers.detachPort(worker, port.slot);
-    this.#rxqs = this.#rxqs.filter((rxq) => rxq.port !== port);
+  /** Closes a port whose place is kept. From the start poll() asks it for nothing any more. */
+  async #letGo(port: OpenPort): Promise<void> {
+    this.#keep(new AbsentPort(port, "it is being opened again"));
+    this.#refresh(port.slot);
+    await this.#detach([port]);
+    await port.close();
+  }
+
+  async #detach(ports: readonly OpenPort[]): Promise<void> {
+    for (const { slot } of ports) {
+      for (let worker = 0; worker < this.#workers.count; worker += 1) this.#workers.detachPort(worker, slot);
+    }
+    const gone = new Set(ports);
+    this.#rxqs = this.#rxqs.filter((rxq) => !gone.has(rxq.port));
     await this.#workers.settled();
   }
 
@@ -219,11 +272,6 @@ export class Ports extends EventEmitter<{
     this.#open.set(port.portNo, port);
     this.#bySlot.set(port.slot, port);
     this.#byName.set(port.spec.name, port);
-  }
-
-  /** Gives a worker everything that is assigned to it again: after its restart. */
-  reattach(worker: number): void {
-    for (const port of this.list()) this.#attachTo(port, worker);
   }
 
   #claimNumber({ name, portNo }: PortSpec): number {
