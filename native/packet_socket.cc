@@ -3,6 +3,7 @@
 // Receiving takes no system call: the kernel hands over whole blocks by a status word in the arena. Sending
 // takes one per burst. The socket is bound last, so that no packet of another interface is ever in its ring.
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <sys/mman.h>
@@ -96,8 +97,40 @@ Napi::Value PacketBind(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-/** packetJoinFanout(fd, group, type): spreads the interface's packets over the sockets of a group, after
- * bind. */
+/**
+ * packetMute(fd): the socket receives nothing, and counts nothing, until packetUnmute(fd). A fanout is joined
+ * after bind: without this each socket would get every packet that comes between the two.
+ */
+Napi::Value PacketMute(const Napi::CallbackInfo& info) {
+  Args args(info, "packetMute");
+  sock_filter takeNothing = BPF_STMT(BPF_RET | BPF_K, 0);
+  const sock_fprog program{1, &takeNothing};
+  Checked(setsockopt(args.Fd(0), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)), "setsockopt",
+          "SO_ATTACH_FILTER");
+  return info.Env().Undefined();
+}
+
+Napi::Value PacketUnmute(const Napi::CallbackInfo& info) {
+  Args args(info, "packetUnmute");
+  const int unused = 0;
+  Checked(setsockopt(args.Fd(0), SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)), "setsockopt",
+          "SO_DETACH_FILTER");
+  return info.Env().Undefined();
+}
+
+/** packetNewFanout(fd, type): a group that nobody in the namespace has, with this socket in it, after bind. */
+Napi::Value PacketNewFanout(const Napi::CallbackInfo& info) {
+  Args args(info, "packetNewFanout");
+  const int fd = args.Fd(0);
+  const uint64_t type = args.Whole(1, "type", UINT8_MAX);
+  SetOption(fd, PACKET_FANOUT, static_cast<int>((type | PACKET_FANOUT_FLAG_UNIQUEID) << 16), "PACKET_FANOUT");
+  int joined = 0;
+  socklen_t length = sizeof(joined);
+  Checked(getsockopt(fd, SOL_PACKET, PACKET_FANOUT, &joined, &length), "getsockopt", "PACKET_FANOUT");
+  return Napi::Number::New(info.Env(), joined & UINT16_MAX);
+}
+
+/** packetJoinFanout(fd, group, type): shares the interface's packets with the group's sockets, after bind. */
 Napi::Value PacketJoinFanout(const Napi::CallbackInfo& info) {
   Args args(info, "packetJoinFanout");
   const uint64_t group = args.Whole(1, "group", UINT16_MAX);

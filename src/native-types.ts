@@ -233,7 +233,12 @@ export interface Native {
     retireMs: number,
   ): void;
   packetBind(fd: number, ifindex: number, name: string): void;
-  /** `type`: PACKET_FANOUT. After bind. */
+  /** It receives nothing until packetUnmute: for the time between bind and joining a fanout. */
+  packetMute(fd: number): void;
+  packetUnmute(fd: number): void;
+  /** A group of its own with this socket in it; `type`: PACKET_FANOUT. After bind. Returns the group. */
+  packetNewFanout(fd: number, type: number): number;
+  /** After bind. */
   packetJoinFanout(fd: number, group: number, type: number): void;
   /** Holds for as long as the socket lives. */
   packetSetPromiscuous(fd: number, ifindex: number, name: string): void;

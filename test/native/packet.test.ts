@@ -1,7 +1,7 @@
 // AF_PACKET and tap over links of the test's own: what one end sends, gathered from several segments or not,
 // arrives at the other byte for byte, in order and completely.
 import t from "tap";
-import { native, SEGMENT_CONTINUES, TAP_PACKET_BYTES } from "../../src/native.ts";
+import { native, PACKET_FANOUT, SEGMENT_CONTINUES, TAP_PACKET_BYTES } from "../../src/native.ts";
 import { Lab, labUnavailable } from "../support/netns.ts";
 import { Peer, TestArena, testFrame } from "../support/peer.ts";
 
@@ -36,7 +36,11 @@ t.test("AF_PACKET: fanout spreads, a virtio header travels", { skip }, async (t)
   const [left, right] = lab.veth(lab.namespace("a"), lab.namespace("b"));
   const addon = native();
   const peers = [new Peer(right), new Peer(right)];
-  for (const peer of peers) addon.packetJoinFanout(peer.fd, process.pid & 0xffff, 0);
+  const group = addon.packetNewFanout(peers[0]!.fd, PACKET_FANOUT.hash);
+  addon.packetJoinFanout(peers[1]!.fd, group, PACKET_FANOUT.hash);
+  const stranger = new Peer(right);
+  t.not(addon.packetNewFanout(stranger.fd, PACKET_FANOUT.hash), group, "a group is one's own");
+  addon.packetMute(stranger.fd);
   const sender = new Peer(left, true);
   const withHeader = (frame: Uint8Array): readonly Uint8Array[] => [new Uint8Array(10), frame];
   const frames = Array.from({ length: 64 }, (_, i) => testFrame(i));
@@ -47,11 +51,15 @@ t.test("AF_PACKET: fanout spreads, a virtio header travels", { skip }, async (t)
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   t.equal(total, frames.length, "each frame reached one of the two");
+  t.match(addon.packetStatistics(stranger.fd), { packets: 0, drops: 0 }, "a mute socket receives nothing");
+  addon.packetUnmute(stranger.fd);
+  sender.send([withHeader(testFrame(64))]);
+  t.strictSame(hex(await stranger.receive(1)), hex([testFrame(64)]), "until it is unmuted");
   t.throws(() => addon.packetBind(sender.fd, 9999, "no-such-link"), {
     code: "ENODEV",
     message: /bind\(AF_PACKET, no-such-link\): ENODEV/,
   });
-  for (const peer of [sender, ...peers]) peer.close();
+  for (const peer of [sender, stranger, ...peers]) peer.close();
 });
 
 t.test("tap: bursts both ways with headers, chains and cut frames", { skip }, async (t) => {

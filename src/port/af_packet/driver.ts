@@ -100,13 +100,19 @@ class AfPacketPort implements OpenPort {
       const ring = pages.allocate(RX_AREA_BYTES);
       this.#rings.push(ring);
       this.#native.packetMapRing(fd, arena.u8, ring, BLOCK_BYTES, BLOCK_COUNT, BLOCK_RETIRE_MILLIS);
+      this.#native.packetMute(fd);
       this.#native.packetBind(fd, ifindex, name);
-      // The group number only has to differ between ports of this process's namespaces.
-      if (this.rxqCount > 1)
-        this.#native.packetJoinFanout(fd, (process.pid ^ (this.portNo << 3)) & 0xffff, PACKET_FANOUT.hash);
       this.#native.packetSetPromiscuous(fd, ifindex, name);
     }
+    if (this.rxqCount > 1) this.#shareByHash();
+    for (const fd of this.#fds) this.#native.packetUnmute(fd);
     for (let queue = 0; queue < this.txqCount; queue += 1) this.#txAreas.push(pages.allocate(TX_AREA_BYTES));
+  }
+
+  #shareByHash(): void {
+    const [first, ...others] = this.#fds;
+    const group = this.#native.packetNewFanout(first!, PACKET_FANOUT.hash);
+    for (const fd of others) this.#native.packetJoinFanout(fd, group, PACKET_FANOUT.hash);
   }
 
   rxAttachment(queue: number): QueueAttachment {

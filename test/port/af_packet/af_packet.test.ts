@@ -5,21 +5,32 @@ import { finishChecksum } from "../../../src/action/partial-checksum.ts";
 import { NO_FRAME, PACKET_CSUM_PARTIAL } from "../../../src/memory/frame-layout.ts";
 import { readPortCounters } from "../../../src/port/counters.ts";
 import { Lab, labUnavailable, type VethEnd } from "../../support/netns.ts";
+import { conversationOf, numberedFrame, numberOf } from "../../support/numbered-frame.ts";
 import { Peer, testFrame } from "../../support/peer.ts";
 import { SeededRandom } from "../../support/random.ts";
 import { SEED } from "../../support/seed.ts";
 import { FRAME_COUNT, type RigPort } from "../afxdp/rig.ts";
 import { fdCount, markPartial, partialUdpFrame, udpChecksumHolds, until } from "../kernel-port.ts";
 import { hex, PortRig } from "../port-rig.ts";
+import { BackgroundLoad } from "./load.ts";
 
 const skip = labUnavailable() ?? false;
+
+/** As many 4 MiB rings as the rig's arena has room for. */
+const QUEUES = 3;
 
 const open = (
   rig: PortRig,
   { namespace, name }: VethEnd,
   options: Record<string, unknown> = {},
+  rxqCount = 1,
 ): Promise<RigPort> =>
-  rig.openPort({ name: "ap", type: "af_packet", options: { interface: name, netns: namespace, ...options } });
+  rig.openPort({
+    name: "ap",
+    type: "af_packet",
+    rxqCount,
+    options: { interface: name, netns: namespace, ...options },
+  });
 
 t.test("frames of all lengths and shapes, both ways", { skip }, async (t) => {
   const lab = new Lab(t);
@@ -52,6 +63,82 @@ t.test("frames of all lengths and shapes, both ways", { skip }, async (t) => {
   await rig.close(port);
   t.equal(rig.pooled(), FRAME_COUNT);
   peer.close();
+});
+
+t.test("several queues share what comes by conversation, and all of them send", { skip }, async (t) => {
+  const lab = new Lab(t);
+  const [end, farEnd] = lab.veth(lab.namespace("a"), lab.namespace("b"));
+  const rig = new PortRig();
+  const before = rig.left();
+  const port = await open(rig, end, {}, QUEUES);
+  t.match(port.port, { rxqCount: QUEUES, txqCount: QUEUES });
+  const peer = new Peer(farEnd);
+  const frames = Array.from({ length: 600 }, (_, number) => numberedFrame(number, number % 60));
+  const queueOf = new Map<number, number>();
+  const numbers: number[] = [];
+  const perQueue = new Array<number>(QUEUES).fill(0);
+  const poll = (): void => {
+    for (const [queue, rx] of port.rx.entries()) {
+      for (const bytes of rig.takeBytes(rig.burst(rx))) {
+        const conversation = conversationOf(bytes);
+        t.equal(queueOf.get(conversation) ?? queue, queue, `conversation ${conversation} keeps its queue`);
+        queueOf.set(conversation, queue);
+        numbers.push(numberOf(bytes));
+        perQueue[queue]! += 1;
+      }
+    }
+  };
+  for (let from = 0; from < frames.length; from += 60) {
+    peer.send(frames.slice(from, from + 60));
+    await until(() => {
+      poll();
+      return numbers.length >= from + 60;
+    });
+  }
+  poll();
+  t.strictSame(
+    numbers.sort((a, b) => a - b),
+    frames.map((_, number) => number),
+    "each once",
+  );
+  t.ok(
+    perQueue.every((count) => count > 0),
+    `packets by queue: ${perQueue.join(" ")}`,
+  );
+  t.equal(readPortCounters(rig.arena, 0).rx_packets, frames.length);
+  for (const [queue, tx] of port.tx.entries()) {
+    tx.put(rig.packet(testFrame(queue)));
+    tx.flush();
+  }
+  t.strictSame(hex(await peer.receive(QUEUES)), hex([...port.tx.keys()].map((queue) => testFrame(queue))));
+  await rig.close(port);
+  t.strictSame(rig.left(), before);
+  await t.rejects(open(rig, end, {}, 17), { message: /17 receive queues, 16 is the most/ });
+  peer.close();
+});
+
+t.test("queues that open under load receive nothing twice", { skip }, async (t) => {
+  const lab = new Lab(t);
+  const [end, farEnd] = lab.veth(lab.namespace("a"), lab.namespace("b"));
+  const rig = new PortRig();
+  const load = new BackgroundLoad(t, farEnd);
+  for (let round = 0; round < 5; round += 1) {
+    const port = await open(rig, end, {}, QUEUES);
+    const seen = new Set<number>();
+    await until(() => {
+      for (const rx of port.rx) {
+        for (const bytes of rig.takeBytes(rig.burst(rx))) {
+          const number = numberOf(bytes);
+          if (seen.has(number)) throw new Error(`round ${round}: packet ${number} came twice`);
+          seen.add(number);
+        }
+      }
+      return seen.size > 500;
+    });
+    await rig.close(port);
+    t.pass(`round ${round}: ${seen.size} packets, each once`);
+  }
+  await load.stop();
 });
 
 t.test("another worker goes on where the last one stood", { skip }, async (t) => {
@@ -183,7 +270,7 @@ t.test("an interface that goes down, vanishes and comes back", { skip }, async (
   peer.close();
 });
 
-t.test("20 opens and closes under load leave everything as it was", { skip }, async (t) => {
+t.test("100 opens and closes under load leave everything as it was", { skip }, async (t) => {
   const lab = new Lab(t);
   const [end, farEnd] = lab.veth(lab.namespace("a"), lab.namespace("b"));
   const rig = new PortRig();
@@ -196,7 +283,7 @@ t.test("20 opens and closes under load leave everything as it was", { skip }, as
   };
   await once();
   const before = { ...rig.left(), fds: fdCount() };
-  for (let round = 0; round < 20; round += 1) await once();
+  for (let round = 0; round < 100; round += 1) await once();
   t.strictSame({ ...rig.left(), fds: fdCount() }, before);
   t.equal(before.pages, rig.arena.region("kernelRings").bytes);
   peer.close();
