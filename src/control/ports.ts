@@ -5,6 +5,8 @@
 // the others reach it through the owner. Closing takes two grace periods: workers let the queues go, then nobody can
 // know the slot any more. Opening, closing and opening again run one after the other, in the order asked for.
 import { EventEmitter } from "node:events";
+import { ThreadCounters } from "../datapath/counters.ts";
+import { DROP } from "../datapath/drop-reason.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import { controlThread } from "../memory/region-plan.ts";
@@ -91,12 +93,14 @@ export class Ports extends EventEmitter<{
     this.#workers = workers;
     this.#drivers = drivers;
     this.#table = new PortTable(arena);
+    const threadCounters = new ThreadCounters(arena, controlThread(arena.plan.sizes));
     this.#context = {
       arena,
       pool,
       pages: new ArenaPages(arena),
       log,
       counters: (slot) => new PortCounters(arena, controlThread(arena.plan.sizes), slot),
+      dropped: (packets) => threadCounters.drop(DROP.stopping, packets),
       changed: (slot) => this.#refresh(slot),
       reappeared: (slot) => this.#askToReopen(slot),
     };

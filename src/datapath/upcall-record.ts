@@ -130,14 +130,16 @@ export class UpcallWriter {
     if (at === 0) return false;
     this.#u32[(at + UPCALL_RECORD.keyLines) >>> 2] = keyLines;
     this.#copyKey(at + UPCALL_RECORD.body, key, keyLines);
+    this.#ring.commit();
     return true;
   }
 
   /** A packet of a conversation whose miss is in flight. */
   follow(frame: number, portNo: number, orderHash: number, packetBytes: number, millis: number): boolean {
-    return (
-      this.#stage(UPCALL.follow, UPCALL_RECORD.body, frame, portNo, orderHash, packetBytes, millis) !== 0
-    );
+    const bytes = UPCALL_RECORD.body;
+    if (this.#stage(UPCALL.follow, bytes, frame, portNo, orderHash, packetBytes, millis) === 0) return false;
+    this.#ring.commit();
+    return true;
   }
 
   /**
@@ -169,6 +171,7 @@ export class UpcallWriter {
     this.#copyKey(body, key, keyLines);
     this.#arena.intrinsics.copy(body + keyBytes, attributes, attributeBytes);
     this.#arena.intrinsics.copy(body + keyBytes + pad8(attributeBytes), actions, actionsBytes);
+    this.#ring.commit();
     return true;
   }
 

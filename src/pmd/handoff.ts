@@ -25,6 +25,9 @@ function ringOffset(arena: Arena, from: number, to: number): number {
 const ledgerOwner = (arena: Arena, from: number, to: number): number =>
   ringOwner("handoff", from * arena.plan.sizes.workerCount + to);
 
+export const handoffProducer = (arena: Arena, from: number, to: number): RingProducer =>
+  new RingProducer(arena, ringOffset(arena, from, to), HANDOFF_RING_ENTRIES, WORDS);
+
 export const handoffConsumer = (arena: Arena, from: number, to: number): RingConsumer =>
   new RingConsumer(arena, ringOffset(arena, from, to), HANDOFF_RING_ENTRIES, WORDS);
 
@@ -43,7 +46,7 @@ export class HandoffSender {
     this.#counters = counters;
     this.#handover = new Handover(arena, pool, from);
     this.#owner = ledgerOwner(arena, from, to);
-    this.#ring = new RingProducer(arena, ringOffset(arena, from, to), HANDOFF_RING_ENTRIES, WORDS);
+    this.#ring = handoffProducer(arena, from, to);
   }
 
   send(frame: number, slot: number): void {

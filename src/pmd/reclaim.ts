@@ -2,12 +2,13 @@
 // have ended, and nobody may use its part of the arena meanwhile.
 //
 // Its packets in hand are dropped (`stopping`) and counted in control's own counters, so that the books balance. What
-// stands in rings stays there for the worker that takes its place; when the switch stops, `reclaimRings` empties them.
+// it staged in rings is published for whoever reads them: other workers, the handler, and the worker that takes its
+// place; when the switch stops, `reclaimRings` empties them. Queues of ports keep what they staged for their next owner.
 import type { ThreadCounters } from "../datapath/counters.ts";
 import { COUNTER } from "../datapath/counters.ts";
 import { DROP } from "../datapath/drop-reason.ts";
 import { REINJECT, REINJECT_KIND_MASK, reinjectConsumer } from "../datapath/reinject-entry.ts";
-import { UPCALL_RECORD, upcallRingOffset } from "../datapath/upcall-record.ts";
+import { UPCALL_RECORD, UpcallWriter, upcallRingOffset } from "../datapath/upcall-record.ts";
 import type { Arena } from "../memory/arena.ts";
 import { BatchColumns } from "../memory/batch-columns.ts";
 import { BATCH_SIZE, RECIRC_DEPTH_MAX } from "../memory/batch-layout.ts";
@@ -16,8 +17,9 @@ import { ownerWord } from "../memory/frame-ledger.ts";
 import { FramePool } from "../memory/frame-pool.ts";
 import { Packets } from "../memory/packets.ts";
 import { controlThread, threadCount } from "../memory/region-plan.ts";
+import { DoorbellRinger } from "../ring/doorbell.ts";
 import { RecordConsumer } from "../ring/record-ring.ts";
-import { handoffConsumer } from "./handoff.ts";
+import { handoffConsumer, handoffProducer } from "./handoff.ts";
 
 export class Reclaimer {
   readonly #arena: Arena;
@@ -49,6 +51,7 @@ export class Reclaimer {
   /** Takes a dead worker's stack and the packets that it had in hand. Returns how many packets these were. */
   reclaimWorker(worker: number): number {
     new FramePool(this.#arena, worker, this.#debugLedger).drain();
+    this.#publishStaged(worker);
     let packets = 0;
     for (const frames of this.#frameColumns(worker)) {
       for (let slot = 0; slot < BATCH_SIZE; slot += 1) {
@@ -60,6 +63,12 @@ export class Reclaimer {
       }
     }
     return packets;
+  }
+
+  #publishStaged(worker: number): void {
+    for (let to = 0; to < this.#arena.plan.sizes.workerCount; to += 1)
+      handoffProducer(this.#arena, worker, to).publish();
+    if (new UpcallWriter(this.#arena, worker).publish()) new DoorbellRinger(this.#arena).ring();
   }
 
   /** Empties the rings between threads after all workers and the handler have ended. Returns the packets in them. */

@@ -135,6 +135,8 @@ export interface PortContext {
   readonly log: (level: "debug" | "info" | "warn" | "error", message: string) => void;
   /** Control's part of the port's counters. */
   counters(slot: number): PortCounters;
+  /** Packets that a closing port finds unsent because their worker died: counted as dropped. */
+  readonly dropped: (packets: number) => void;
   /** Told by a driver when the state may have changed (link events). */
   readonly changed: (slot: number) => void;
   /** Told by a driver when its interface vanished and one of the same name came: the port is opened again. */

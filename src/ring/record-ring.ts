@@ -1,10 +1,10 @@
 // A ring of records of different lengths, one producer and one consumer, in the arena: upcalls with their keys and
 // userdata. A record is a length word and its bytes, padded to eight; it never wraps: when it does not fit before the
 // end, a skip mark fills the rest and it starts again at the front. Positions run free and wrap at 2^32.
-// Layout and fences as in spsc-ring.ts. A record may take up to half of the ring, so that one always fits when empty.
+// Layout, fences and staged position as in spsc-ring.ts. A record may take up to half of the ring, so that one always fits when empty.
 import type { Arena } from "../memory/arena.ts";
 import { LINE_PAIR_BYTES } from "../memory/region-plan.ts";
-import { RING_HEADER_BYTES } from "./spsc-ring.ts";
+import { RING_HEADER_BYTES, RING_STAGED, stagedIndex } from "./spsc-ring.ts";
 
 const RECORD_HEADER_BYTES = 8;
 /** Length word of a skip mark; no record is that long. */
@@ -20,6 +20,7 @@ export class RecordProducer {
   readonly #consumerAt: number;
   readonly #start: number;
   readonly #capacity: number;
+  readonly #stagedWord: number;
   #next: number;
   #published: number;
   #consumer: number;
@@ -31,8 +32,9 @@ export class RecordProducer {
     this.#consumerAt = offset + LINE_PAIR_BYTES;
     this.#start = offset + RING_HEADER_BYTES;
     this.#capacity = capacityBytes;
-    this.#next = arena.u32[offset >>> 2]!;
-    this.#published = this.#next;
+    this.#stagedWord = (offset + RING_STAGED) >>> 2;
+    this.#next = stagedIndex(arena, offset, capacityBytes);
+    this.#published = arena.u32[offset >>> 2]!;
     this.#consumer = arena.intrinsics.load(this.#consumerAt) >>> 0;
   }
 
@@ -43,7 +45,7 @@ export class RecordProducer {
 
   /**
    * Stages a record and returns the arena offset (a multiple of eight) of its `bytes` bytes, 0 when the ring is full
-   * or the record too long. The caller writes the bytes before publish().
+   * or the record too long. The caller writes the bytes, then calls commit().
    */
   reserve(bytes: number): number {
     if (bytes > this.recordBytesMax) return 0;
@@ -63,6 +65,11 @@ export class RecordProducer {
     this.#arena.u32[at >>> 2] = bytes;
     this.#next = (this.#next + skip + need) >>> 0;
     return at + RECORD_HEADER_BYTES;
+  }
+
+  /** The record reserved last is whole: should the producer die before it publishes, its successor may. */
+  commit(): void {
+    this.#arena.u32[this.#stagedWord] = this.#next;
   }
 
   #free(): number {

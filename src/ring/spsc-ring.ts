@@ -6,12 +6,23 @@
 // (The registry has no package `sharedarraybuffer-ring`; ringbuf.js is MPL, puts its indices four bytes apart so that
 // both sides write one cache line, and copies through JavaScript objects.)
 //
-// Layout from `offset`: producer index, line pair; consumer index, line pair; spare line pair; entries.
+// Layout from `offset`: producer index, line pair; consumer index, line pair; staged index, line pair; entries.
+// The staged index stands behind the last entry written, published or not: of a producer that died between the two its
+// successor, or control, publishes what is left.
 // Per entry: plain loads and stores. Per burst: one ordered load at most and one ordered store.
 import type { Arena } from "../memory/arena.ts";
 import { LINE_PAIR_BYTES } from "../memory/region-plan.ts";
 
 export const RING_HEADER_BYTES = 3 * LINE_PAIR_BYTES;
+/** Where the staged index stands, from the ring's offset. */
+export const RING_STAGED = 2 * LINE_PAIR_BYTES;
+
+/** The index that a producer goes on from: the staged one when it is ahead of the published, by no more than a ring. */
+export function stagedIndex(arena: Arena, offset: number, capacity: number): number {
+  const published = arena.u32[offset >>> 2]!;
+  const staged = arena.u32[(offset + RING_STAGED) >>> 2]!;
+  return (staged - published) >>> 0 <= capacity ? staged : published;
+}
 
 /** Bytes that a ring takes in the arena. */
 export const spscRingBytes = (entryCount: number, wordsPerEntry: number): number =>
@@ -25,6 +36,7 @@ export class RingProducer {
   readonly #entries: number;
   readonly #mask: number;
   readonly #words: number;
+  readonly #stagedWord: number;
   #next: number;
   #published: number;
   #consumer: number;
@@ -39,9 +51,15 @@ export class RingProducer {
     this.#entries = (offset + RING_HEADER_BYTES) >>> 2;
     this.#mask = entryCount - 1;
     this.#words = wordsPerEntry;
-    this.#next = arena.u32[offset >>> 2]!;
-    this.#published = this.#next;
+    this.#stagedWord = (offset + RING_STAGED) >>> 2;
+    this.#next = stagedIndex(arena, offset, entryCount);
+    this.#published = arena.u32[offset >>> 2]!;
     this.#consumer = arena.intrinsics.load(this.#consumerAt) >>> 0;
+  }
+
+  /** Entries that are not published: right after construction, what a dead predecessor left. */
+  get stagedCount(): number {
+    return (this.#next - this.#published) >>> 0;
   }
 
   /** Entries that can be put before the ring is full; looks at the consumer only when fewer than `wanted` are known. */
@@ -62,6 +80,7 @@ export class RingProducer {
 
   advance(): void {
     this.#next = (this.#next + 1) >>> 0;
+    this.#u32[this.#stagedWord] = this.#next;
   }
 
   /** Stages an entry of one word. False when the ring is full. */

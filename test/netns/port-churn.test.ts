@@ -1,10 +1,11 @@
 // A port is deleted and added again while traffic of others and its own runs; another loses its interface and gets it
-// back. The other ports go on, frames and descriptors are what they were.
+// back. The other ports go on, frames and descriptors are what they were, and every page of the arena can be read.
 import { readdirSync } from "node:fs";
 import t from "tap";
 import { buildFrame } from "../../src/packet/builder.ts";
 import { ethernet } from "../../src/packet/builder-link.ts";
 import { labUnavailable } from "../support/netns.ts";
+import { ArenaPages } from "./arena-pages.ts";
 import { FrameSender } from "./sender.ts";
 import { SwitchRig } from "./switch-rig.ts";
 
@@ -49,6 +50,8 @@ for (const type of ["afxdp", "af_packet"] as const) {
 
     await cycle();
     const before = descriptors();
+    const pages = new ArenaPages(pid);
+    const ringBytes = pages.ringBytes();
     const { kernel: kernelBefore } = await framesByPlace(rig);
     for (let round = 0; round < CYCLES; round += 1) {
       const sending = sender.send(burst(256));
@@ -58,6 +61,12 @@ for (const type of ["afxdp", "af_packet"] as const) {
     // The daemon closes its end of a finished command's connection when it gets round to it.
     await rig.until("no descriptor is left behind", async () => descriptors() <= before);
     t.pass("no descriptor is left behind");
+    t.equal(pages.ringBytes(), ringBytes, "as many pages as before are the kernel's");
+    t.ok(pages.readAll() > 0, "every page of the arena can be read");
+    await rig.call("dpctl/del-if", "millrace", churned.port);
+    t.equal(pages.ringBytes(), (ringBytes / 3) * 2, "pages of a port that is gone are ordinary ones");
+    t.ok(pages.readAll() > 0, "and can be read");
+    await rig.call("dpctl/add-if", "millrace", `${churned.port},type=${type},port_no=${churned.portNo}`);
 
     const seen = (await rig.statistics(other)).tx_packets;
     await sender.send(burst(32));

@@ -1,6 +1,7 @@
 // What the ring tests share: an arena with room for a ring, and rings whose indices start anywhere.
 import { Arena } from "../../src/memory/arena.ts";
 import { DEFAULT_SIZES, LINE_PAIR_BYTES } from "../../src/memory/region-plan.ts";
+import { RING_STAGED } from "../../src/ring/spsc-ring.ts";
 
 export function createRingArena(): Arena {
   return Arena.create({
@@ -16,6 +17,7 @@ export function createRingArena(): Arena {
 export function startAt(arena: Arena, offset: number, start: number): void {
   arena.u32[offset >>> 2] = start;
   arena.u32[(offset + LINE_PAIR_BYTES) >>> 2] = start;
+  arena.u32[(offset + RING_STAGED) >>> 2] = start;
 }
 
 /** Starts that wrap during a test, and some that do not; multiples of eight, as record positions are. */

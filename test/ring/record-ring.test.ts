@@ -19,8 +19,8 @@ const step = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
-      do: fc.constantFrom("publish" as const, "take" as const, "release" as const),
-      bytes: fc.constant(0),
+      do: fc.constantFrom("publish" as const, "take" as const, "release" as const, "die" as const),
+      bytes: fc.constant(16),
     }),
   },
 );
@@ -29,7 +29,7 @@ t.test("against an array", async (t) => {
   fc.assert(
     fc.property(fc.constantFrom(...RING_STARTS), fc.array(step, { maxLength: 200 }), (start, steps) => {
       startAt(arena, offset, start);
-      const producer = new RecordProducer(arena, offset, CAPACITY);
+      let producer = new RecordProducer(arena, offset, CAPACITY);
       const consumer = new RecordConsumer(arena, offset, CAPACITY);
       let staged: Uint8Array[] = [];
       let published: Uint8Array[] = [];
@@ -46,6 +46,7 @@ t.test("against an array", async (t) => {
           stamp += 1;
           const record = Uint8Array.from({ length: bytes }, (_, index) => (stamp * 7 + index) & 0xff);
           arena.u8.set(record, at);
+          producer.commit();
           staged.push(record);
         } else if (what === "publish") {
           if (producer.publish() !== staged.length > 0) return false;
@@ -59,6 +60,10 @@ t.test("against an array", async (t) => {
           const got = arena.u8.subarray(at, at + consumer.recordBytes(at));
           if (Buffer.compare(got, record) !== 0) return false;
           taken += 1;
+        } else if (what === "die") {
+          // In the middle of a record: its successor has those that were whole, published or not.
+          producer.reserve(bytes);
+          producer = new RecordProducer(arena, offset, CAPACITY);
         } else {
           consumer.release();
           taken = 0;

@@ -23,6 +23,7 @@ import { type DummyPort, dummyDriver, isDummyPort } from "../../src/port/dummy/d
 import { nullDriver } from "../../src/port/null/driver.ts";
 import { patchDriver } from "../../src/port/patch/driver.ts";
 import type { OpenPort, PortSpec } from "../../src/port/port.ts";
+import { QUEUE_FACTORIES, type QueueFactories } from "../../src/port/queue-factories.ts";
 import { setHashSeed } from "../../src/table/hash.ts";
 import { TableWriter } from "../../src/table/table-writer.ts";
 import { SEED } from "./seed.ts";
@@ -70,6 +71,7 @@ export function maskOf(fields: readonly FieldName[]): Uint8Array {
 export interface DataplaneOptions {
   readonly sizes?: Partial<ArenaSizes>;
   readonly vlanLimit?: number;
+  readonly factories?: QueueFactories;
 }
 
 export class Dataplane {
@@ -84,7 +86,7 @@ export class Dataplane {
   readonly #controlPool: FramePool;
   readonly #vlanLimit: number;
 
-  constructor({ sizes = {}, vlanLimit = 1 }: DataplaneOptions = {}) {
+  constructor({ sizes = {}, vlanLimit = 1, factories = QUEUE_FACTORIES }: DataplaneOptions = {}) {
     const { arena, epochs } = createTestArena(sizes);
     this.arena = arena;
     this.#epochs = epochs;
@@ -94,7 +96,7 @@ export class Dataplane {
     this.#controlPool = new FramePool(arena, controlThread(arena.plan.sizes), true);
     this.pmds = Array.from(
       { length: arena.plan.sizes.workerCount },
-      (_, worker) => new Pmd(arena, worker, { vlanLimit, debugLedger: true, clock: this.clock }),
+      (_, worker) => new Pmd(arena, worker, { vlanLimit, debugLedger: true, clock: this.clock, factories }),
     );
     this.handler = new TestHandler(arena, this.table, this.clock);
     this.ports = new Ports({

@@ -6,7 +6,15 @@ import { type Native, native, PACKET_FANOUT } from "../../native.ts";
 import { PORT_COUNTER } from "../counters.ts";
 import { KernelInterface } from "../kernel-interface.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, PortStatus, QueueAttachment } from "../port.ts";
-import { BLOCK_BYTES, BLOCK_COUNT, BLOCK_RETIRE_MILLIS, RX_POSITION, TX_AREA_BYTES } from "./layout.ts";
+import { TxPending } from "../tx-pending.ts";
+import {
+  BLOCK_BYTES,
+  BLOCK_COUNT,
+  BLOCK_RETIRE_MILLIS,
+  RX_POSITION,
+  TX_AREA_BYTES,
+  TX_PENDING,
+} from "./layout.ts";
 
 const RING_BYTES = BLOCK_BYTES * BLOCK_COUNT;
 const RX_AREA_BYTES = RING_BYTES + RX_POSITION.bytes;
@@ -147,6 +155,9 @@ class AfPacketPort implements OpenPort {
       this.#native.pagesMapAnonymous(arena.u8, ring, RING_BYTES);
       pages.free(ring, RX_AREA_BYTES);
     }
-    for (const area of this.#txAreas) pages.free(area, TX_AREA_BYTES);
+    for (const area of this.#txAreas) {
+      new TxPending(arena, area + TX_PENDING).reclaim(this.#context);
+      pages.free(area, TX_AREA_BYTES);
+    }
   }
 }

@@ -1,4 +1,5 @@
 // TPACKET_V3 as the kernel lays it out in the ring (linux/if_packet.h), and the virtio header before each frame.
+import { txPendingBytes } from "../tx-pending.ts";
 
 /** A block's header, byte offsets. The status word passes the block between kernel (0) and us (TP_STATUS_USER). */
 export const BLOCK = { status: 8, packetCount: 12, firstPacket: 16 } as const;
@@ -35,8 +36,9 @@ export const TX_SEGMENT_BYTES = 8;
 /** A burst's virtio headers, one for each packet, 16 bytes apart. */
 export const TX_HEADER_STRIDE = 16;
 export const TX_PACKETS = 64;
-/** Arena pages of a transmit queue: segments, then headers. */
-export const TX_AREA_BYTES = TX_SEGMENTS * TX_SEGMENT_BYTES + TX_PACKETS * TX_HEADER_STRIDE;
+/** Arena pages of a transmit queue: segments, headers, then packets not yet sent. */
+export const TX_PENDING = TX_SEGMENTS * TX_SEGMENT_BYTES + TX_PACKETS * TX_HEADER_STRIDE;
+export const TX_AREA_BYTES = TX_PENDING + txPendingBytes(TX_PACKETS);
 
 /** Behind the ring: where its reader stands, {block, packets taken of it}, for the worker that takes the queue over. */
 export const RX_POSITION = { block: 0, taken: 4, bytes: 8 } as const;

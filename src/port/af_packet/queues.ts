@@ -15,6 +15,7 @@ import type { Packets } from "../../memory/packets.ts";
 import { ERRNO, type Native, native, SEGMENT_CONTINUES } from "../../native.ts";
 import { PORT_COUNTER, type PortCounters } from "../counters.ts";
 import type { QueueAttachment, QueueContext, QueueFactory, RxQueue, TxQueue } from "../port.ts";
+import { TxPending } from "../tx-pending.ts";
 import {
   BLOCK,
   BLOCK_BYTES,
@@ -27,6 +28,7 @@ import {
   TP_STATUS_VLAN_VALID,
   TX_HEADER_STRIDE,
   TX_PACKETS,
+  TX_PENDING,
   TX_SEGMENT_BYTES,
   TX_SEGMENTS,
   VNET,
@@ -241,8 +243,7 @@ class AfPacketTxQueue implements TxQueue {
   readonly #fd: number;
   readonly #segments: number;
   readonly #headers: number;
-  readonly #pending = new Uint32Array(TX_PACKETS);
-  #count = 0;
+  readonly #pending: TxPending;
   #segmentCount = 0;
 
   constructor(context: QueueContext, { portNo, slot, fields }: QueueAttachment) {
@@ -256,6 +257,9 @@ class AfPacketTxQueue implements TxQueue {
     this.#fd = fields["fd"] as number;
     this.#segments = fields["area"] as number;
     this.#headers = this.#segments + TX_SEGMENTS * TX_SEGMENT_BYTES;
+    this.#pending = new TxPending(context.arena, this.#segments + TX_PENDING);
+    for (const frame of this.#pending.adopt(context.pool, context.packets, context.threadIndex))
+      this.put(frame);
   }
 
   put(frame: number): void {
@@ -266,8 +270,8 @@ class AfPacketTxQueue implements TxQueue {
       this.#pool.freePacket(frame);
       return;
     }
-    if (this.#count === TX_PACKETS || this.#segmentCount + segments > TX_SEGMENTS) this.flush();
-    const header = this.#headers + this.#count * TX_HEADER_STRIDE;
+    if (this.#pending.count === TX_PACKETS || this.#segmentCount + segments > TX_SEGMENTS) this.flush();
+    const header = this.#headers + this.#pending.count * TX_HEADER_STRIDE;
     this.#writeHeader(header, frame);
     this.#addSegment(header, VNET_HEADER_BYTES, true);
     for (let part = frame; part !== NO_FRAME; ) {
@@ -275,8 +279,7 @@ class AfPacketTxQueue implements TxQueue {
       this.#addSegment(this.#packets.head(part), this.#packets.dataBytes(part), next !== NO_FRAME);
       part = next;
     }
-    this.#pending[this.#count] = frame;
-    this.#count += 1;
+    this.#pending.add(frame);
   }
 
   #writeHeader(header: number, frame: number): void {
@@ -297,10 +300,10 @@ class AfPacketTxQueue implements TxQueue {
   }
 
   flush(): void {
-    if (this.#count === 0) return;
+    if (this.#pending.count === 0) return;
     let sent = 0;
     let firstSegment = 0;
-    while (sent < this.#count) {
+    while (sent < this.#pending.count) {
       const result = this.#native.packetSend(
         this.#fd,
         this.#arena.u8,
@@ -310,15 +313,16 @@ class AfPacketTxQueue implements TxQueue {
       this.#counters.add(COUNTER.system_calls, 1);
       const packets = result > 0 ? result : this.#refused(-result, sent);
       for (let index = 0; index < packets; index += 1) {
-        const frame = this.#pending[sent + index]!;
+        const frame = this.#pending.frame(sent + index);
         firstSegment += this.#packets.segmentCount(frame) + 1;
         if (result > 0) this.#sentOne(frame);
+        this.#pending.setDone(sent + index);
         this.#pool.freePacket(frame);
       }
       sent += packets;
     }
     this.#counters.add(COUNTER.tx_batches, 1);
-    this.#count = 0;
+    this.#pending.clear();
     this.#segmentCount = 0;
   }
 
@@ -331,7 +335,7 @@ class AfPacketTxQueue implements TxQueue {
   /** Counts what the kernel did not take: all that is left when its buffer is full, else the packet in front. */
   #refused(errno: number, sent: number): number {
     const full = errno === ERRNO.EAGAIN || errno === ERRNO.ENOBUFS;
-    const packets = full ? this.#count - sent : 1;
+    const packets = full ? this.#pending.count - sent : 1;
     this.#counters.drop(full ? DROP.tx_full : DROP.tx_error, packets);
     this.#portCounters.add(full ? PORT_COUNTER.tx_dropped : PORT_COUNTER.tx_errors, packets);
     return packets;

@@ -181,6 +181,7 @@ export class DummyPort implements OpenPort {
   foldKernelCounters(): void {}
 
   async close(): Promise<void> {
+    this.#publishStaged();
     this.take();
     for (let queue = 0; queue < this.rxqCount; queue += 1) {
       // The worker has let go of the queue: what it did not take is control's again.
@@ -188,6 +189,16 @@ export class DummyPort implements OpenPort {
     }
     this.#context.pages.free(this.#rings, (this.rxqCount + this.txqCount) * DUMMY_RING_STRIDE);
     if (this.#txFd >= 0) closeSync(this.#txFd);
+  }
+
+  /** What a worker put and, having died, did not send. */
+  #publishStaged(): void {
+    for (let queue = 0; queue < this.txqCount; queue += 1) {
+      const at = this.#rings + (this.rxqCount + queue) * DUMMY_RING_STRIDE;
+      const ring = new RingProducer(this.#arena, at, DUMMY_RING_ENTRIES);
+      if (ring.stagedCount > 0) this.#context.dropped(ring.stagedCount);
+      ring.publish();
+    }
   }
 
   #drain(ring: RingConsumer): Uint8Array[] {

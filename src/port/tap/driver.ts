@@ -6,6 +6,7 @@ import { controlThread } from "../../memory/region-plan.ts";
 import { type Native, native } from "../../native.ts";
 import { KernelInterface, OWN_NETNS } from "../kernel-interface.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, PortStatus, QueueAttachment } from "../port.ts";
+import { TxPending } from "../tx-pending.ts";
 import { rxArea, segmentsPerPacket, TAP_BURST, TX_AREA } from "./layout.ts";
 
 /** The kernel's MAX_TAP_QUEUES is 256; more queues than CPUs of one machine serve nothing. */
@@ -119,7 +120,10 @@ class TapPort implements OpenPort {
       this.#reclaimStock(area);
       this.#context.pages.free(area, bytes);
     }
-    for (const area of this.#txAreas) this.#context.pages.free(area, TX_AREA.bytes);
+    for (const area of this.#txAreas) {
+      new TxPending(this.#context.arena, area + TX_AREA.pending).reclaim(this.#context);
+      this.#context.pages.free(area, TX_AREA.bytes);
+    }
   }
 
   /** Frames that a queue stocked and, its worker having died, did not give back. */

@@ -1,6 +1,7 @@
 // The arena pages of a tap queue, and the virtio_net_hdr of 12 bytes that stands before each packet.
 import { FRAME_HEADROOM_BYTES, PACKET_BYTES_MAX } from "../../memory/frame-layout.ts";
 import { SEGMENTS_MAX, TAP_PACKET_BYTES } from "../../native.ts";
+import { txPendingBytes } from "../tx-pending.ts";
 
 /** Packets read or written by one call of the addon: a burst. */
 export const TAP_BURST = 32;
@@ -23,11 +24,12 @@ export const rxArea = (frameBytes: number) => {
   };
 };
 
-/** Byte offsets in a transmit queue's pages: segment pairs {offset, length}, headers. */
+/** Byte offsets in a transmit queue's pages: segment pairs {offset, length}, headers, packets not yet sent. */
 export const TX_AREA = {
   segments: 0,
   headers: SEGMENTS_MAX * 8,
-  bytes: SEGMENTS_MAX * 8 + TAP_BURST * TAP_PACKET_BYTES,
+  pending: SEGMENTS_MAX * 8 + TAP_BURST * TAP_PACKET_BYTES,
+  bytes: SEGMENTS_MAX * 8 + TAP_BURST * TAP_PACKET_BYTES + txPendingBytes(TAP_BURST),
 } as const;
 
 /** In a packet's TAP_PACKET_BYTES: the length word, then the header. */

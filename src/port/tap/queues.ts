@@ -28,6 +28,7 @@ import {
 } from "../../native.ts";
 import { PORT_COUNTER, type PortCounters } from "../counters.ts";
 import type { QueueAttachment, QueueContext, QueueFactory, RxQueue, TxQueue } from "../port.ts";
+import { TxPending } from "../tx-pending.ts";
 import {
   HEADER,
   NEEDS_CSUM,
@@ -204,8 +205,7 @@ class TapTxQueue implements TxQueue {
   readonly #fd: number;
   readonly #segments: number;
   readonly #headers: number;
-  readonly #pending = new Uint32Array(TAP_BURST);
-  #count = 0;
+  readonly #pending: TxPending;
   #segmentCount = 0;
 
   constructor(context: QueueContext, { portNo, slot, fields }: QueueAttachment) {
@@ -219,6 +219,9 @@ class TapTxQueue implements TxQueue {
     this.#fd = fields["fd"] as number;
     this.#segments = (fields["area"] as number) + TX_AREA.segments;
     this.#headers = (fields["area"] as number) + TX_AREA.headers;
+    this.#pending = new TxPending(context.arena, (fields["area"] as number) + TX_AREA.pending);
+    for (const frame of this.#pending.adopt(context.pool, context.packets, context.threadIndex))
+      this.put(frame);
   }
 
   put(frame: number): void {
@@ -230,8 +233,8 @@ class TapTxQueue implements TxQueue {
       this.#pool.freePacket(frame);
       return;
     }
-    if (this.#count === TAP_BURST || this.#segmentCount + segments > SEGMENTS_MAX) this.flush();
-    this.#writeHeader(this.#headers + this.#count * TAP_PACKET_BYTES, frame);
+    if (this.#pending.count === TAP_BURST || this.#segmentCount + segments > SEGMENTS_MAX) this.flush();
+    this.#writeHeader(this.#headers + this.#pending.count * TAP_PACKET_BYTES, frame);
     for (let part = frame; part !== NO_FRAME; ) {
       const next = this.#packets.nextFrame(part);
       const at = (this.#segments >>> 2) + this.#segmentCount * 2;
@@ -241,8 +244,7 @@ class TapTxQueue implements TxQueue {
       this.#segmentCount += 1;
       part = next;
     }
-    this.#pending[this.#count] = frame;
-    this.#count += 1;
+    this.#pending.add(frame);
   }
 
   #writeHeader(header: number, frame: number): void {
@@ -254,10 +256,10 @@ class TapTxQueue implements TxQueue {
   }
 
   flush(): void {
-    if (this.#count === 0) return;
+    if (this.#pending.count === 0) return;
     let sent = 0;
     let segment = 0;
-    while (sent < this.#count) {
+    while (sent < this.#pending.count) {
       const result = this.#native.tapWrite(
         this.#fd,
         this.#arena.u8,
@@ -268,15 +270,16 @@ class TapTxQueue implements TxQueue {
       const packets = result > 0 ? result : this.#refused(-result, sent);
       this.#counters.add(COUNTER.system_calls, packets);
       for (let index = 0; index < packets; index += 1) {
-        const frame = this.#pending[sent + index]!;
+        const frame = this.#pending.frame(sent + index);
         segment += this.#packets.segmentCount(frame);
         if (result > 0) this.#sentOne(frame);
+        this.#pending.setDone(sent + index);
         this.#pool.freePacket(frame);
       }
       sent += packets;
     }
     this.#counters.add(COUNTER.tx_batches, 1);
-    this.#count = 0;
+    this.#pending.clear();
     this.#segmentCount = 0;
   }
 
@@ -289,7 +292,7 @@ class TapTxQueue implements TxQueue {
   /** Counts what the kernel did not take: all that is left when its queue is full, else the packet in front. */
   #refused(errno: number, sent: number): number {
     const full = errno === ERRNO.EAGAIN || errno === ERRNO.ENOBUFS;
-    const packets = full ? this.#count - sent : 1;
+    const packets = full ? this.#pending.count - sent : 1;
     this.#counters.drop(full ? DROP.tx_full : DROP.tx_error, packets);
     this.#portCounters.add(full ? PORT_COUNTER.tx_dropped : PORT_COUNTER.tx_errors, packets);
     return packets;

@@ -5,13 +5,14 @@ import { finishChecksum } from "../../../src/action/partial-checksum.ts";
 import { NO_FRAME, PACKET_CSUM_PARTIAL } from "../../../src/memory/frame-layout.ts";
 import { readPortCounters } from "../../../src/port/counters.ts";
 import { Lab, labUnavailable, type VethEnd } from "../../support/netns.ts";
-import { conversationOf, numberedFrame, numberOf } from "../../support/numbered-frame.ts";
+import { numberOf } from "../../support/numbered-frame.ts";
 import { Peer, testFrame } from "../../support/peer.ts";
 import { SeededRandom } from "../../support/random.ts";
 import { SEED } from "../../support/seed.ts";
 import { FRAME_COUNT, type RigPort } from "../afxdp/rig.ts";
 import { fdCount, markPartial, partialUdpFrame, udpChecksumHolds, until } from "../kernel-port.ts";
 import { hex, PortRig } from "../port-rig.ts";
+import { sendsForTheDead, sharesByConversation } from "../sharing.ts";
 import { BackgroundLoad } from "./load.ts";
 
 const skip = labUnavailable() ?? false;
@@ -73,39 +74,7 @@ t.test("several queues share what comes by conversation, and all of them send", 
   const port = await open(rig, end, {}, QUEUES);
   t.match(port.port, { rxqCount: QUEUES, txqCount: QUEUES });
   const peer = new Peer(farEnd);
-  const frames = Array.from({ length: 600 }, (_, number) => numberedFrame(number, number % 60));
-  const queueOf = new Map<number, number>();
-  const numbers: number[] = [];
-  const perQueue = new Array<number>(QUEUES).fill(0);
-  const poll = (): void => {
-    for (const [queue, rx] of port.rx.entries()) {
-      for (const bytes of rig.takeBytes(rig.burst(rx))) {
-        const conversation = conversationOf(bytes);
-        t.equal(queueOf.get(conversation) ?? queue, queue, `conversation ${conversation} keeps its queue`);
-        queueOf.set(conversation, queue);
-        numbers.push(numberOf(bytes));
-        perQueue[queue]! += 1;
-      }
-    }
-  };
-  for (let from = 0; from < frames.length; from += 60) {
-    peer.send(frames.slice(from, from + 60));
-    await until(() => {
-      poll();
-      return numbers.length >= from + 60;
-    });
-  }
-  poll();
-  t.strictSame(
-    numbers.sort((a, b) => a - b),
-    frames.map((_, number) => number),
-    "each once",
-  );
-  t.ok(
-    perQueue.every((count) => count > 0),
-    `packets by queue: ${perQueue.join(" ")}`,
-  );
-  t.equal(readPortCounters(rig.arena, 0).rx_packets, frames.length);
+  await sharesByConversation(t, rig, port, peer);
   for (const [queue, tx] of port.tx.entries()) {
     tx.put(rig.packet(testFrame(queue)));
     tx.flush();
@@ -133,7 +102,7 @@ t.test("queues that open under load receive nothing twice", { skip }, async (t) 
           seen.add(number);
         }
       }
-      return seen.size > 500;
+      return seen.size > 200;
     });
     await rig.close(port);
     t.pass(`round ${round}: ${seen.size} packets, each once`);
@@ -160,6 +129,24 @@ t.test("another worker goes on where the last one stood", { skip }, async (t) =>
   }
   await rig.close(port);
   t.equal(rig.pooled(), FRAME_COUNT);
+  peer.close();
+});
+
+t.test("packets of a dead worker are sent by its successor, or come back", { skip }, async (t) => {
+  const lab = new Lab(t);
+  const [end, farEnd] = lab.veth(lab.namespace("a"), lab.namespace("b"));
+  const rig = new PortRig();
+  const before = rig.left();
+  const port = await open(rig, end);
+  const peer = new Peer(farEnd);
+  await sendsForTheDead(
+    t,
+    rig,
+    port,
+    peer,
+    [1, 2, 3].map((number) => testFrame(number, 1400)),
+  );
+  t.strictSame(rig.left(), before);
   peer.close();
 });
 

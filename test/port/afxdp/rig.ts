@@ -2,6 +2,7 @@
 // context, and queues that the test polls itself.
 
 import { ThreadCounters } from "../../../src/datapath/counters.ts";
+import { DROP } from "../../../src/datapath/drop-reason.ts";
 import { Arena } from "../../../src/memory/arena.ts";
 import { NO_FRAME } from "../../../src/memory/frame-layout.ts";
 import { FramePool, fillReserve } from "../../../src/memory/frame-pool.ts";
@@ -59,6 +60,7 @@ export class Rig {
       pages: this.pages,
       log: (level, message) => this.log.push(`${level} ${message}`),
       counters: (slot) => new PortCounters(this.arena, control, slot),
+      dropped: (packets) => new ThreadCounters(this.arena, control).drop(DROP.stopping, packets),
       changed: (slot) => this.changed.push(slot),
       reappeared: (slot) => this.reappeared.push(slot),
     };
