@@ -15,7 +15,8 @@ import type { Config } from "./config/schema.ts";
 import { PORT_DRIVERS } from "./drivers.ts";
 import { FlowService, type FlowWriter } from "./flow-service.ts";
 import { createHandlerCore, type HandlerCore } from "./handler-core.ts";
-import { Ports, type PortWorkers } from "./ports.ts";
+import { Ports } from "./ports.ts";
+import type { PortWorkers } from "./queue-sharing.ts";
 
 /** Turns without anything moving after which the switch is at rest: a packet may be in either side's ring. */
 const QUIET_TURNS = 2;

@@ -1,9 +1,7 @@
-// The ports of a switch: numbers, slots, opening, closing, and who polls and transmits what.
+// The ports of a switch: numbers, slots, opening and closing.
 //
-// Every rx queue belongs to one worker: queues go round robin to the worker with the fewest. A port's tx queue q
-// belongs to the worker that polls its rx queue q where there is one (the kernel's rings of a queue have one owner);
-// the others reach it through the owner. Closing takes two grace periods: workers let the queues go, then nobody can
-// know the slot any more. Opening, closing and opening again run one after the other, in the order asked for.
+// Closing takes two grace periods: workers let the queues go (queue-sharing.ts), then nobody can know the slot any more.
+// Opening, closing and opening again run one after the other, in the order asked for.
 import { EventEmitter } from "node:events";
 import { ThreadCounters } from "../datapath/counters.ts";
 import { DROP } from "../datapath/drop-reason.ts";
@@ -20,25 +18,14 @@ import {
   type PortSpec,
   type PortStatus,
   type PortType,
-  type QueueAttachment,
 } from "../port/port.ts";
 import { PORT_TAKES_PARTIAL_CHECKSUMS, PORT_UP, PortTable } from "../port/port-table.ts";
 import { AbsentPort } from "./absent-port.ts";
+import { NumberPool } from "./number-pool.ts";
+import { type PortWorkers, QueueSharing, type RxqAssignment } from "./queue-sharing.ts";
 
 /** What an MTU does not count, but for one tag, which the transmit check allows where there is one. */
 const LINK_HEADER_BYTES = 14;
-
-/** The workers as ports see them; commands take effect in order, `settled` resolves when all were carried out. */
-export interface PortWorkers {
-  readonly count: number;
-  attachRx(worker: number, attachment: QueueAttachment): void;
-  attachTx(worker: number, attachment: QueueAttachment): void;
-  /** The worker reaches the port through `owner`. */
-  setTxOwner(worker: number, portNo: number, slot: number, owner: number): void;
-  detachPort(worker: number, slot: number): void;
-  /** Resolves when every worker has carried out what was asked before and passed a quiescent point. */
-  settled(): Promise<void>;
-}
 
 export class PortError extends Error {
   /** errno name as dpctl prints its text: EEXIST, EBUSY, EFBIG, ENODEV, EINVAL ... */
@@ -49,12 +36,6 @@ export class PortError extends Error {
     this.name = "PortError";
     this.code = code;
   }
-}
-
-export interface RxqAssignment {
-  readonly port: OpenPort;
-  readonly queue: number;
-  readonly worker: number;
 }
 
 export interface PortsOptions {
@@ -84,13 +65,14 @@ export class Ports extends EventEmitter<{
   /** Without a wish a port gets the lowest free number from 1, as in OVS; 0 is LOCAL's. */
   readonly #numbers = new NumberPool(1);
   readonly #reopening = new Set<OpenPort>();
-  #rxqs: RxqAssignment[] = [];
+  readonly #queues: QueueSharing;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor({ arena, pool, workers, drivers, log }: PortsOptions) {
     super();
     this.#arena = arena;
     this.#workers = workers;
+    this.#queues = new QueueSharing(workers);
     this.#drivers = drivers;
     this.#table = new PortTable(arena);
     const threadCounters = new ThreadCounters(arena, controlThread(arena.plan.sizes));
@@ -125,7 +107,7 @@ export class Ports extends EventEmitter<{
 
   /** Which worker polls which queue. */
   rxqs(): readonly RxqAssignment[] {
-    return this.#rxqs;
+    return this.#queues.rxqs;
   }
 
   /**
@@ -187,7 +169,7 @@ export class Ports extends EventEmitter<{
     this.#keep(port);
     this.#publish(port);
     try {
-      this.#attach(port);
+      this.#queues.attach(port);
       await this.#workers.settled();
     } catch (error) {
       await this.#remove([port]);
@@ -207,7 +189,8 @@ export class Ports extends EventEmitter<{
     }
     const failures: unknown[] = [];
     const attempt = (work: Promise<void>): Promise<unknown> => work.catch((error) => failures.push(error));
-    await attempt(this.#detach(ports));
+    this.#queues.detach(ports);
+    await attempt(this.#workers.settled());
     await Promise.all(ports.map((port) => attempt(port.close())));
     await attempt(this.#workers.settled());
     for (const port of ports) {
@@ -240,7 +223,7 @@ export class Ports extends EventEmitter<{
       const port = await this.#drivers.get(spec.type)!.open(this.#context, spec, portNo, slot);
       this.#keep(port);
       try {
-        this.#attach(port);
+        this.#queues.attach(port);
         await this.#workers.settled();
       } catch (error) {
         await this.#letGo(port);
@@ -259,17 +242,9 @@ export class Ports extends EventEmitter<{
   async #letGo(port: OpenPort): Promise<void> {
     this.#keep(new AbsentPort(port, "it is being opened again"));
     this.#refresh(port.slot);
-    await this.#detach([port]);
-    await port.close();
-  }
-
-  async #detach(ports: readonly OpenPort[]): Promise<void> {
-    for (const { slot } of ports) {
-      for (let worker = 0; worker < this.#workers.count; worker += 1) this.#workers.detachPort(worker, slot);
-    }
-    const gone = new Set(ports);
-    this.#rxqs = this.#rxqs.filter((rxq) => !gone.has(rxq.port));
+    this.#queues.detach([port]);
     await this.#workers.settled();
+    await port.close();
   }
 
   #keep(port: OpenPort): void {
@@ -317,77 +292,6 @@ export class Ports extends EventEmitter<{
     this.#statuses.set(slot, status);
     this.#table.update(slot, flagsOf(port, status), status.mtu + LINK_HEADER_BYTES);
     if (before?.up !== status.up || before.mtu !== status.mtu) this.emit("changed", port, status);
-  }
-
-  #attach(port: OpenPort): void {
-    const { count } = this.#workers;
-    if (count === 0) return;
-    for (let queue = 0; queue < port.rxqCount; queue += 1) {
-      this.#rxqs.push({
-        port,
-        queue,
-        worker: port.hasQueuePerWorker ? queue % count : this.#leastLoadedWorker(),
-      });
-    }
-    for (let worker = 0; worker < count; worker += 1) this.#attachTo(port, worker);
-  }
-
-  #attachTo(port: OpenPort, worker: number): void {
-    const own = this.#rxqs.filter((rxq) => rxq.port === port && rxq.worker === worker);
-    // The tx side first: a packet received on the port may be sent back out of it.
-    const txQueues = Array.from({ length: port.txqCount }, (_, queue) => queue);
-    const txQueue = txQueues.find((queue) => this.#txOwner(port, queue) === worker);
-    if (txQueue !== undefined) this.#workers.attachTx(worker, port.txAttachment(txQueue));
-    else
-      this.#workers.setTxOwner(worker, port.portNo, port.slot, this.#txOwner(port, worker % port.txqCount));
-    for (const rxq of own) this.#workers.attachRx(worker, port.rxAttachment(rxq.queue));
-  }
-
-  /** The worker that owns a tx queue: the one that polls the rx queue of that number, else by turn. */
-  #txOwner(port: OpenPort, txQueue: number): number {
-    const rxq = this.#rxqs.find((candidate) => candidate.port === port && candidate.queue === txQueue);
-    return rxq?.worker ?? txQueue % this.#workers.count;
-  }
-
-  #leastLoadedWorker(): number {
-    const loads = Array.from(
-      { length: this.#workers.count },
-      (_, worker) => this.#rxqs.filter((rxq) => rxq.worker === worker && !rxq.port.hasQueuePerWorker).length,
-    );
-    return loads.indexOf(Math.min(...loads));
-  }
-}
-
-/** Numbers in use, and the lowest that is not without a walk over all of them. */
-class NumberPool {
-  readonly #first: number;
-  readonly #used = new Set<number>();
-  /** Nothing from #first up to here is free. */
-  #next: number;
-
-  constructor(first: number) {
-    this.#first = first;
-    this.#next = first;
-  }
-
-  /** False when it is in use. */
-  claim(number: number): boolean {
-    if (this.#used.has(number)) return false;
-    this.#used.add(number);
-    return true;
-  }
-
-  /** Null when all up to `most` are in use. */
-  claimLowest(most: number): number | null {
-    while (this.#used.has(this.#next)) this.#next += 1;
-    if (this.#next > most) return null;
-    this.#used.add(this.#next);
-    return this.#next;
-  }
-
-  release(number: number): void {
-    this.#used.delete(number);
-    if (number >= this.#first) this.#next = Math.min(this.#next, number);
   }
 }
 

@@ -1,7 +1,8 @@
 // A switch in one thread for tests: an arena, control's ports, a Pmd for each worker, the table's writer and a handler
 // that the test steers. Everything runs by turns, so a run is repeatable; the debug ledger is on.
 import { parseActions } from "../../src/action/odp/parse-actions.ts";
-import { Ports, type PortWorkers } from "../../src/control/ports.ts";
+import { Ports } from "../../src/control/ports.ts";
+import type { PortWorkers } from "../../src/control/queue-sharing.ts";
 import { readTotals, type ThreadTotals } from "../../src/datapath/counters.ts";
 import { KeyExtractor } from "../../src/flow/extract-key.ts";
 import type { FieldName } from "../../src/flow/fields.ts";

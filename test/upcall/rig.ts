@@ -3,7 +3,8 @@
 import { parseActions } from "../../src/action/odp/parse-actions.ts";
 import { printActions } from "../../src/action/odp/print-actions.ts";
 import { createHandlerCore, type HandlerCore } from "../../src/control/handler-core.ts";
-import { Ports, type PortWorkers } from "../../src/control/ports.ts";
+import { Ports } from "../../src/control/ports.ts";
+import type { PortWorkers } from "../../src/control/queue-sharing.ts";
 import { readTotals, type ThreadTotals } from "../../src/datapath/counters.ts";
 import { KeyExtractor } from "../../src/flow/extract-key.ts";
 import type { FieldName } from "../../src/flow/fields.ts";
