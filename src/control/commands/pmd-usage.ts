@@ -3,7 +3,7 @@
 // on one worker share alike. What handed-over and re-injected packets took is overhead.
 import { readThreadTotals } from "../../datapath/counters.ts";
 import { readThreadPortCounter } from "../../port/counters.ts";
-import type { RxqAssignment } from "../ports.ts";
+import type { RxqAssignment } from "../queue-sharing.ts";
 import type { SwitchView } from "../switch-view.ts";
 
 export const USAGE_SAMPLE_SECONDS = 5;
