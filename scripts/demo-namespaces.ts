@@ -27,6 +27,8 @@ export async function runNamespaceDemo(keep: boolean): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-demo-"));
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
   process.once("exit", removeFolder);
+  // A signal ends the process without `exit`: the lab, whose handler comes behind this one, sends it again.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, removeFolder);
   // Before the lab's own listeners, which end the process without an exit event.
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, removeFolder);
   const lab = new Lab({ teardown: () => undefined });
