@@ -25,19 +25,22 @@ import { FramePool } from "../memory/frame-pool.ts";
 import { Handover, ringOwner } from "../memory/handover.ts";
 import { Packets } from "../memory/packets.ts";
 import { handlerThread } from "../memory/region-plan.ts";
+import { PORT_COUNTER, PortCounters } from "../port/counters.ts";
+import { PortTable } from "../port/port-table.ts";
 import type { TableWriter } from "../table/table-writer.ts";
 import { Answers } from "./answers.ts";
 import { isAsReceived, underMetadata } from "./packet-metadata.ts";
-import { PidListeners } from "./pid-listeners.ts";
+import { PidListeners, type Upcall } from "./pid-listeners.ts";
 import type { Decision, FlowDecision, Policy } from "./policy.ts";
 import { Revalidator, type RevalidatorLimits } from "./revalidator.ts";
+import { UpcallDispatch } from "./upcall-dispatch.ts";
 import { UpcallReader } from "./upcall-reader.ts";
 
 /** Records of one worker before the next worker's turn. */
 const RECORDS_PER_TURN = 32;
 const SORT_MILLIS = 1000;
 const TICK_MILLIS = 1000;
-const NO_ACTIONS = new Uint8Array(0);
+const NO_ATTRIBUTES = new Uint8Array(0);
 
 export interface HandlerOptions extends RevalidatorLimits {
   readonly arena: Arena;
@@ -50,6 +53,7 @@ export interface HandlerOptions extends RevalidatorLimits {
 
 export class Handler {
   readonly pids = new PidListeners();
+  readonly dispatch = new UpcallDispatch();
   readonly revalidator: Revalidator;
   /** Microseconds from a worker's sending to the answer. */
   readonly latency: RecordableHistogram = createHistogram();
@@ -57,6 +61,9 @@ export class Handler {
   installCount = 0;
   refusedCount = 0;
 
+  readonly #arena: Arena;
+  readonly #thread: number;
+  readonly #ports: PortTable;
   readonly #table: TableWriter;
   readonly #epochs: EpochWriter;
   readonly #policy: Policy;
@@ -76,6 +83,9 @@ export class Handler {
   constructor({ arena, table, epochs, policy, clock, debugLedger, ...limits }: HandlerOptions) {
     const thread = handlerThread(arena.plan.sizes);
     const workers = Array.from({ length: arena.plan.sizes.workerCount }, (_, worker) => worker);
+    this.#arena = arena;
+    this.#thread = thread;
+    this.#ports = new PortTable(arena);
     this.#table = table;
     this.#epochs = epochs;
     this.#policy = policy;
@@ -163,20 +173,27 @@ export class Handler {
       found === undefined
         ? 0
         : new DataView(attributes.buffer, attributes.byteOffset).getUint32(found.start, true);
-    this.#deliver(record, pid, attributes);
+    this.#deliver(record, "action", this.dispatch.actionPid(record, pid), attributes);
     this.#pool.freePacket(record.frame);
     answers.done(record, REINJECT.actionDone);
   }
 
-  #deliver(record: UpcallReader, pid: number, attributes: Uint8Array): void {
-    this.pids.deliver(pid, () => ({
+  /** To whoever listens on the pid; what nobody takes is the port's loss. */
+  #deliver(record: UpcallReader, kind: Upcall["kind"], pid: number, attributes: Uint8Array): void {
+    const isTaken = this.pids.deliver(pid, () => ({
+      kind,
       pid,
       portNo: record.portNo,
       key: record.key(),
       packet: this.#packets.toBytes(record.frame),
       packetBytes: record.packetBytes,
+      hash: record.orderHash,
       attributes,
+      actions: record.actions(),
     }));
+    if (isTaken) return;
+    const slot = this.#ports.slot(record.portNo);
+    if (slot >= 0) new PortCounters(this.#arena, this.#thread, slot).add(PORT_COUNTER.upcalls_lost, 1);
   }
 
   #miss(record: UpcallReader, answers: Answers): void {
@@ -185,7 +202,9 @@ export class Handler {
       this.#lookUpAgain(record, answers, key);
       return;
     }
-    const decision = this.#policy.decide(key, this.#clock.millis());
+    const pid = this.dispatch.missPid(record);
+    const decision: Decision =
+      pid !== undefined ? { kind: "pid", pid } : this.#policy.decide(key, this.#clock.millis());
     if (decision.kind === "flow") this.#install(record, answers, key, decision);
     else this.#consume(record, answers, decision);
   }
@@ -193,7 +212,7 @@ export class Handler {
   /** Keeps a packet from the datapath: to a listener, or dropped. */
   #consume(record: UpcallReader, answers: Answers, decision: Exclude<Decision, { kind: "flow" }>): void {
     if (decision.kind === "pid") {
-      this.#deliver(record, decision.pid, new Uint8Array(0));
+      this.#deliver(record, "miss", decision.pid, NO_ATTRIBUTES);
     } else {
       this.#counters.add(COUNTER.reinjected, 1);
       this.#counters.drop(DROP.miss_policy, 1);
@@ -230,7 +249,7 @@ export class Handler {
   /** The packet goes back to where it missed. */
   #lookUpAgain(record: UpcallReader, answers: Answers, key: Uint8Array): void {
     if (isAsReceived(key)) answers.lookup(record);
-    else this.#executeOnce(record, answers, underMetadata(key, NO_ACTIONS));
+    else this.#executeOnce(record, answers, underMetadata(key, NO_ATTRIBUTES));
   }
 
   /** Has one packet carry a list out; it is dropped when there is no room for the list. */

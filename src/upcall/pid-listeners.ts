@@ -1,6 +1,8 @@
-// Who listens for packets of userspace(pid), and how many packets each pid got.
+// Who listens on which pid, and how many packets each pid got.
 
-export interface ActionUpcall {
+export interface Upcall {
+  /** A packet that hit no flow, or one of a userspace() action. */
+  readonly kind: "miss" | "action";
   readonly pid: number;
   readonly portNo: number;
   /** Flow key of the packet as it was extracted. */
@@ -9,15 +11,28 @@ export interface ActionUpcall {
   readonly packet: Uint8Array;
   /** Bytes of the packet before trunc cut it. */
   readonly packetBytes: number;
+  /** The hash that chooses among a port's pids. */
+  readonly hash: number;
   /** The userspace() action's nested attributes: pid, userdata and the rest. Empty for a miss. */
   readonly attributes: Uint8Array;
+  /** The flow's actions when the userspace() action asked for them, else empty. */
+  readonly actions: Uint8Array;
 }
 
-export type PidListener = (upcall: ActionUpcall) => void;
+/** Takes an upcall; false when there is no room for it. */
+export type PidListener = (upcall: Upcall) => boolean;
+
+export interface PidCounts {
+  readonly delivered: number;
+  /** Nobody listened. */
+  readonly unheard: number;
+  /** The listener had no room. */
+  readonly lost: number;
+}
 
 export class PidListeners {
   readonly #listeners = new Map<number, PidListener>();
-  readonly #counts = new Map<number, { delivered: number; unheard: number }>();
+  readonly #counts = new Map<number, { delivered: number; unheard: number; lost: number }>();
 
   listen(pid: number, listener: PidListener): void {
     this.#listeners.set(pid, listener);
@@ -27,24 +42,29 @@ export class PidListeners {
     this.#listeners.delete(pid);
   }
 
-  /** Packets by pid, those that nobody listened to apart. */
-  counts(): ReadonlyMap<number, { readonly delivered: number; readonly unheard: number }> {
+  /** Packets by pid. */
+  counts(): ReadonlyMap<number, PidCounts> {
     return this.#counts;
   }
 
-  /** Counts the packet, and gives it to the pid's listener if there is one; `upcall` is built only then. */
-  deliver(pid: number, upcall: () => ActionUpcall): void {
+  /**
+   * Counts the packet, and gives it to the pid's listener if there is one; `upcall` is built only then. False when
+   * nobody has it now.
+   */
+  deliver(pid: number, upcall: () => Upcall): boolean {
     let count = this.#counts.get(pid);
     if (count === undefined) {
-      count = { delivered: 0, unheard: 0 };
+      count = { delivered: 0, unheard: 0, lost: 0 };
       this.#counts.set(pid, count);
     }
     const listener = this.#listeners.get(pid);
     if (listener === undefined) {
       count.unheard += 1;
-      return;
+      return false;
     }
-    count.delivered += 1;
-    listener(upcall());
+    const isTaken = listener(upcall());
+    if (isTaken) count.delivered += 1;
+    else count.lost += 1;
+    return isTaken;
   }
 }

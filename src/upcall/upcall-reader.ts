@@ -81,6 +81,13 @@ export class UpcallReader {
     return this.#arena.u8.slice(from, from + this.#word(UPCALL_RECORD.attributeBytes));
   }
 
+  /** The flow's actions when the userspace() action asked for them, a copy. */
+  actions(): Uint8Array {
+    const attributeBytes = this.#word(UPCALL_RECORD.attributeBytes);
+    const from = this.#at + UPCALL_RECORD.body + this.#keyBytes() + ((attributeBytes + 7) & ~7);
+    return this.#arena.u8.slice(from, from + this.#word(UPCALL_RECORD.actionsBytes));
+  }
+
   #keyBytes(): number {
     let bytes = 0;
     for (let lines = this.#word(UPCALL_RECORD.keyLines); lines !== 0; lines &= lines - 1)

@@ -37,12 +37,12 @@ export class HandlerRig {
   readonly core: HandlerCore;
   readonly pmds: readonly Pmd[];
   readonly ports: Ports;
-  readonly #arena: ReturnType<typeof createTestArena>["arena"];
+  readonly arena: ReturnType<typeof createTestArena>["arena"];
   readonly #epochs: EpochWriter;
 
   constructor({ policy = {}, sizes = {} }: HandlerRigOptions = {}) {
     const { arena, epochs } = createTestArena(sizes);
-    this.#arena = arena;
+    this.arena = arena;
     this.#epochs = epochs;
     this.core = createHandlerCore(arena, { ...POLICY, ...policy }, this.clock, true);
     this.pmds = Array.from(
@@ -121,7 +121,7 @@ export class HandlerRig {
   }
 
   flows(): FlowView[] {
-    const cursor = new FlowCursor(this.#arena, null);
+    const cursor = new FlowCursor(this.arena, null);
     const views: FlowView[] = [];
     while (!cursor.done) views.push(...cursor.next());
     return views;
@@ -135,7 +135,7 @@ export class HandlerRig {
   }
 
   totals(): ThreadTotals {
-    return readTotals(this.#arena);
+    return readTotals(this.arena);
   }
 
   /** What came in less what went out, over all threads; 0 at rest. */
@@ -153,7 +153,7 @@ export class HandlerRig {
     this.core.handler.close();
     this.#epochs.reclaim();
     let held = 0;
-    for (const [owner, count] of new FrameLedger(this.#arena).audit()) {
+    for (const [owner, count] of new FrameLedger(this.arena).audit()) {
       if (!/^(reserve|stack) /.test(owner)) held += count;
     }
     return held;
