@@ -15,8 +15,11 @@ import { showCommands } from "./commands/show.ts";
 import { vlogCommands } from "./commands/vlog.ts";
 import type { Config } from "./config/schema.ts";
 import { Log } from "./log.ts";
+import { netlinkContext } from "./netlink/context.ts";
+import { NetlinkServer } from "./netlink/server.ts";
+import { RateLimit } from "./rate-limit.ts";
 import { Switch } from "./switch.ts";
-import { defaultSocketPath } from "./unixctl/path.ts";
+import { defaultSocketPath, netlinkSocketPath } from "./unixctl/path.ts";
 import { serveUnixctl } from "./unixctl/server.ts";
 
 /** What bringing ports back needs: links and XDP, raw sockets, BPF objects, locked UMEM. */
@@ -46,16 +49,29 @@ export async function runDaemon({ config, socket }: DaemonOptions): Promise<void
     const registry = createRegistry(running, log, coverage, usage, () => stopped.request());
     mkdirSync(dirname(path), { recursive: true });
     const server = await serveUnixctl(path, registry, (error) => log.module("unixctl").warn(error.message));
+    const netlink = await listenToPrograms(running, config["netlink-socket"] ?? netlinkSocketPath(path), log);
     dropPrivileges(log);
     log.module("control").info(`ready; control socket ${path}`);
     running.handler.once("failed", () => stopped.fail());
     await stopped.requested;
     for (const timer of timers) clearInterval(timer);
+    await netlink?.close();
     await server.close();
   } finally {
     await running.stop();
   }
   if (stopped.isFailure) throw new Error("the handler thread ended; see the log");
+}
+
+/** The netlink socket; undefined when the configuration wants none. */
+async function listenToPrograms(running: Switch, path: string, log: Log): Promise<NetlinkServer | undefined> {
+  if (path === "") return undefined;
+  mkdirSync(dirname(path), { recursive: true });
+  const logger = log.module("netlink");
+  const limited = new RateLimit((message) => logger.warn(message));
+  const server = await NetlinkServer.listen(path, netlinkContext(running), (message) => limited.say(message));
+  logger.info(`netlink socket ${path}`);
+  return server;
 }
 
 class StopRequest {

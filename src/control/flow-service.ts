@@ -12,7 +12,8 @@ import type { FlowChange, FlowOutcome } from "../upcall/flow-change.ts";
 export interface FlowWriter {
   /** Applies changes in order; one that fails does not stop the rest. */
   apply(changes: readonly FlowChange[]): Promise<readonly FlowOutcome[]>;
-  find(ufid: Uint8Array): Promise<FlowView | null>;
+  /** By ufid when it is given, else by key. */
+  find(ufid: Uint8Array | undefined, key?: Uint8Array): Promise<FlowView | null>;
   /** Removes every flow; resolves when they are gone. */
   flush(): Promise<void>;
 }

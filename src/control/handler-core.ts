@@ -5,13 +5,13 @@ import { LearnPolicy } from "../bridge/learn/learn-policy.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { Clock } from "../memory/clock.ts";
 import { EpochWriter } from "../memory/epoch.ts";
-import { TableWriter } from "../table/table-writer.ts";
+import { ObservedTable } from "../table/observed-table.ts";
 import { Handler } from "../upcall/handler.ts";
 import type { Config } from "./config/schema.ts";
 
 export interface HandlerCore {
   readonly handler: Handler;
-  readonly table: TableWriter;
+  readonly table: ObservedTable;
   /** Null under a policy that does not learn. */
   readonly learn: LearnPolicy | null;
 }
@@ -23,7 +23,7 @@ export function createHandlerCore(
   debugLedger: boolean,
 ): HandlerCore {
   const epochs = new EpochWriter(arena);
-  const table = new TableWriter(arena, epochs);
+  const table = new ObservedTable(arena, epochs);
   const learn =
     policyConfig.type === "learn"
       ? new LearnPolicy({

@@ -8,7 +8,8 @@ import type { FlowChange, FlowOutcome } from "../upcall/flow-change.ts";
 import type { FdbView } from "./commands/fdb.ts";
 import type { FlowWriter } from "./flow-service.ts";
 import type {
-  HandlerAnswer,
+  HandlerMessage,
+  HandlerOutput,
   HandlerRequestName,
   HandlerRequests,
   HandlerSettings,
@@ -18,8 +19,11 @@ const HANDLER_FILE = fileURLToPath(new URL("../../workers/handler.js", import.me
 /** Changes of one message: a copy of some megabytes. */
 const CHANGES_PER_MESSAGE = 1024;
 
-/** Event `failed` when the thread ended by itself. */
-export class HandlerLink extends EventEmitter<{ failed: [Error] }> implements FlowWriter {
+/** Events: `failed` when the thread ended by itself, `output` with what nobody asked for. */
+export class HandlerLink
+  extends EventEmitter<{ failed: [Error]; output: [HandlerOutput] }>
+  implements FlowWriter
+{
   readonly #worker: Worker;
   readonly #waiting = new Map<
     number,
@@ -32,9 +36,13 @@ export class HandlerLink extends EventEmitter<{ failed: [Error] }> implements Fl
   constructor(settings: HandlerSettings) {
     super();
     this.#worker = new Worker(HANDLER_FILE, { workerData: settings });
-    this.#worker.on("message", ({ id, answer }: HandlerAnswer) => {
-      this.#waiting.get(id)?.resolve(answer);
-      this.#waiting.delete(id);
+    this.#worker.on("message", (message: HandlerMessage) => {
+      if ("output" in message) {
+        this.emit("output", message.output);
+        return;
+      }
+      this.#waiting.get(message.id)?.resolve(message.answer);
+      this.#waiting.delete(message.id);
     });
     this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.#worker.on("error", (error) =>
@@ -64,8 +72,8 @@ export class HandlerLink extends EventEmitter<{ failed: [Error] }> implements Fl
     return outcomes;
   }
 
-  find(ufid: Uint8Array): Promise<FlowView | null> {
-    return this.ask("find", { ufid });
+  find(ufid: Uint8Array | undefined, key?: Uint8Array): Promise<FlowView | null> {
+    return this.ask("find", { ufid, key });
   }
 
   async flush(): Promise<void> {

@@ -9,13 +9,15 @@ import { handlerThread } from "../memory/region-plan.ts";
 import { DoorbellListener, DoorbellRinger } from "../ring/doorbell.ts";
 import { applyFlowChange, type FlowOutcome } from "../upcall/flow-change.ts";
 import { createHandlerCore, type HandlerCore } from "./handler-core.ts";
+import { HandlerOutlets } from "./handler-outlets.ts";
 import type {
   HandlerAnswer,
+  HandlerMessage,
   HandlerRequest,
   HandlerRequestName,
   HandlerSettings,
-  HandlerStats,
 } from "./handler-protocol.ts";
+import { type AtOnce, requestsAtOnce, type SlicedRequest } from "./handler-requests.ts";
 
 /** Upcalls of one round: some milliseconds at the most. */
 const UPCALLS_PER_ROUND = 256;
@@ -38,6 +40,8 @@ export class HandlerLoop {
   readonly #doorbell: DoorbellListener;
   readonly #ringer: DoorbellRinger;
   readonly #counters: ThreadCounters;
+  readonly #outlets: HandlerOutlets;
+  readonly #atOnce: AtOnce;
   readonly #jobs: Job[] = [];
   #isStopping = false;
 
@@ -48,6 +52,12 @@ export class HandlerLoop {
     this.#doorbell = new DoorbellListener(arena);
     this.#ringer = new DoorbellRinger(arena);
     this.#counters = new ThreadCounters(arena, handlerThread(arena.plan.sizes));
+    this.#outlets = new HandlerOutlets(this.#core.handler, this.#core.table, (output) =>
+      port.postMessage({ output } satisfies HandlerMessage),
+    );
+    this.#atOnce = requestsAtOnce(this.#core, this.#outlets, this.#clock, () => {
+      this.#isStopping = true;
+    });
     port.on("message", (request: HandlerRequest) => {
       this.#jobs.push(this.#job(request));
       this.#ringer.ring();
@@ -60,6 +70,7 @@ export class HandlerLoop {
       const taken = this.#drain();
       const worked = this.#work();
       const isBusy = handler.step() || worked || taken > 0;
+      this.#outlets.flush();
       if (isBusy) await new Promise((resume) => setImmediate(resume));
       else await this.#doorbell.sleep(() => handler.isIdle && this.#jobs.length === 0, SLEEP_MILLIS_MAX);
     }
@@ -91,8 +102,11 @@ export class HandlerLoop {
     if (request.name === "apply") return this.#applyJob(request as HandlerRequest<"apply">);
     if (request.name === "flush") return this.#flushJob(request.id);
     if (request.name === "macs") return this.#macsJob(request.id);
+    const answer = this.#atOnce[request.name as Exclude<HandlerRequestName, SlicedRequest>] as (
+      args: unknown,
+    ) => unknown;
     return () => {
-      this.#answer(request.id, this.#simple(request.name, request.args));
+      this.#answer(request.id, answer(request.args));
       return true;
     };
   }
@@ -132,51 +146,6 @@ export class HandlerLoop {
       const rows = Float64Array.from(numbers);
       this.#answer(id, rows, [rows.buffer]);
       return true;
-    };
-  }
-
-  #simple(name: HandlerRequestName, args: HandlerRequest["args"]): unknown {
-    const { table, learn } = this.#core;
-    switch (name) {
-      case "find": {
-        const flowNo = table.findByUfid((args as HandlerRequest<"find">["args"]).ufid);
-        return flowNo === 0 ? null : table.flows.read(flowNo);
-      }
-      case "setPort": {
-        const { portNo, vlan } = args as HandlerRequest<"setPort">["args"];
-        learn?.setPort(portNo, vlan);
-        return null;
-      }
-      case "removePort":
-        learn?.removePort((args as HandlerRequest<"removePort">["args"]).portNo);
-        return null;
-      case "macCounts":
-        return learn?.macs.counts ?? { learned: 0, expired: 0, evicted: 0, moved: 0 };
-      case "flushMacs":
-        learn?.flush(this.#clock.millis());
-        return null;
-      case "stats":
-        return this.#stats();
-      default:
-        this.#isStopping = true;
-        return null;
-    }
-  }
-
-  #stats(): HandlerStats {
-    const { handler } = this.#core;
-    const { latency, revalidator } = handler;
-    return {
-      installed: handler.installCount,
-      refused: handler.refusedCount,
-      learnedFlows: revalidator.learnedCount,
-      removed: { ...revalidator.counts },
-      latencyMicros: {
-        p50: latency.percentile(50),
-        p99: latency.percentile(99),
-        max: latency.count === 0 ? 0 : latency.max,
-      },
-      pids: [...handler.pids.counts()].map(([pid, counts]) => ({ pid, ...counts })),
     };
   }
 

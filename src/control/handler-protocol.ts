@@ -4,7 +4,10 @@ import type { MacTableCounts } from "../bridge/learn/mac-table.ts";
 import type { PortVlan } from "../bridge/learn/vlan.ts";
 import type { ArenaHandle } from "../memory/arena.ts";
 import type { FlowView } from "../table/flow-reader.ts";
+import type { FlowEvent } from "../table/observed-table.ts";
 import type { FlowChange, FlowOutcome } from "../upcall/flow-change.ts";
+import type { Injection, InjectRefusal } from "../upcall/injector.ts";
+import type { PidCounts, Upcall } from "../upcall/pid-listeners.ts";
 import type { RevalidatorCounts } from "../upcall/revalidator.ts";
 import type { Config } from "./config/schema.ts";
 
@@ -21,7 +24,7 @@ export interface HandlerStats {
   readonly removed: RevalidatorCounts;
   /** Microseconds from a worker's sending to the answer. */
   readonly latencyMicros: { readonly p50: number; readonly p99: number; readonly max: number };
-  readonly pids: readonly { readonly pid: number; readonly delivered: number; readonly unheard: number }[];
+  readonly pids: readonly ({ readonly pid: number } & PidCounts)[];
 }
 
 /** Request by name: its arguments and its answer. */
@@ -31,12 +34,26 @@ export interface HandlerRequests {
     args: { changes: readonly FlowChange[]; brief: boolean };
     answer: readonly FlowOutcome[];
   };
-  readonly find: { args: { ufid: Uint8Array }; answer: FlowView | null };
+  /** By ufid when it is given, else by key. */
+  readonly find: {
+    args: { ufid: Uint8Array | undefined; key: Uint8Array | undefined };
+    answer: FlowView | null;
+  };
   readonly flush: { args: Record<never, never>; answer: null };
   readonly setPort: { args: { portNo: number; vlan: PortVlan }; answer: null };
   readonly removePort: { args: { portNo: number }; answer: null };
   /** Rows of bridge/learn/mac-rows.ts. */
   readonly macs: { args: Record<never, never>; answer: Float64Array };
+  /** Upcalls of this pid come out from now on. */
+  readonly listen: { args: { pid: number }; answer: null };
+  readonly unlisten: { args: { pid: number }; answer: null };
+  readonly watchFlows: { args: { isWatched: boolean }; answer: null };
+  readonly written: { args: WrittenOutput; answer: null };
+  /** A packet of a program; the answer is why it could not be sent down. */
+  readonly inject: { args: Injection; answer: InjectRefusal | null };
+  /** As UpcallDispatch has them. */
+  readonly setPortPids: { args: { portNo: number; pids: readonly number[] }; answer: null };
+  readonly setWorkerPids: { args: { pids: readonly number[] }; answer: null };
   readonly macCounts: { args: Record<never, never>; answer: MacTableCounts };
   readonly flushMacs: { args: Record<never, never>; answer: null };
   readonly stats: { args: Record<never, never>; answer: HandlerStats };
@@ -50,6 +67,33 @@ export interface HandlerRequest<Name extends HandlerRequestName = HandlerRequest
   readonly name: Name;
   readonly args: HandlerRequests[Name]["args"];
 }
+
+/** What comes out of the handler without being asked for, once a round. */
+export interface HandlerOutput {
+  readonly pids: readonly PidOutput[];
+  readonly flowEvents: readonly FlowChangeEvent[];
+  readonly flowEventsLost: number;
+}
+
+export interface PidOutput {
+  readonly pid: number;
+  readonly upcalls: readonly Upcall[];
+  readonly lost: number;
+}
+
+export interface FlowChangeEvent {
+  readonly event: FlowEvent;
+  readonly flow: FlowView;
+}
+
+/** What of it has left control again. */
+export interface WrittenOutput {
+  readonly upcalls: readonly { readonly pid: number; readonly portNo: number; readonly bytes: number }[];
+  readonly flowEvents: number;
+}
+
+/** An answer, or output. */
+export type HandlerMessage = HandlerAnswer | { readonly output: HandlerOutput };
 
 export interface HandlerAnswer {
   readonly id: number;

@@ -13,7 +13,16 @@ export const VLOG_LEVELS = {
 } as const;
 export type VlogLevel = keyof typeof VLOG_LEVELS;
 
-export const LOG_MODULES = ["bridge", "config", "control", "handler", "pmd", "port", "unixctl"] as const;
+export const LOG_MODULES = [
+  "bridge",
+  "config",
+  "control",
+  "handler",
+  "netlink",
+  "pmd",
+  "port",
+  "unixctl",
+] as const;
 export type LogModule = (typeof LOG_MODULES)[number];
 
 /** OVS's destinations. Lines go to the console, which is standard error; nothing is written to the others. */

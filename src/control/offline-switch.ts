@@ -9,7 +9,7 @@ import { Pmd, type PmdOptions } from "../pmd/pmd.ts";
 import type { PortDriver, PortType } from "../port/port.ts";
 import { setHashSeed } from "../table/hash.ts";
 import type { TableWriter } from "../table/table-writer.ts";
-import { applyFlowChange } from "../upcall/flow-change.ts";
+import { applyFlowChange, findFlow } from "../upcall/flow-change.ts";
 import type { Handler } from "../upcall/handler.ts";
 import type { Config } from "./config/schema.ts";
 import { PORT_DRIVERS } from "./drivers.ts";
@@ -113,8 +113,8 @@ export class OfflineSwitch {
     return {
       apply: async (changes) =>
         changes.map((change) => applyFlowChange(this.table, change, this.clock.millis())),
-      find: async (ufid) => {
-        const flowNo = this.table.findByUfid(ufid);
+      find: async (ufid, key) => {
+        const flowNo = findFlow(this.table, ufid, key);
         return flowNo === 0 ? null : this.table.flows.read(flowNo);
       },
       flush: async () => {

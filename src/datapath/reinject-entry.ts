@@ -4,7 +4,7 @@
 //   word 0  frame      the packet, the worker's again; NO_FRAME when the handler kept or freed it
 //   word 1  kind in bits 0-3 (REINJECT), charge of the record above
 //   word 2  orderHash  as in the record
-//   word 3  portNo as in the record; for `execute` the reference of an action list instead (table/action-store.ts),
+//   word 3  portNo as in the record; for `execute` and `inject` the reference of an action list instead (table/action-store.ts),
 //           the port number stands in the frame's record
 //
 // What the worker does with each kind, after it took the charge off the port's share:
@@ -16,11 +16,12 @@
 //               keeps the list until the worker has given the entry's room back and passed a quiescent point.
 //   done        a miss or follower that the handler consumed or dropped: one fewer is in flight.
 //   actionDone  a userspace() packet: never counted in flight.
+//   inject      a packet that answers no record: executed as `execute` has it, never in flight, of no charge.
 import type { Arena } from "../memory/arena.ts";
 import { PAGE_BYTES, REINJECT_RING_ENTRIES } from "../memory/region-plan.ts";
 import { RingConsumer, RingProducer, spscRingBytes } from "../ring/spsc-ring.ts";
 
-export const REINJECT = { lookup: 1, execute: 2, done: 3, actionDone: 4 } as const;
+export const REINJECT = { lookup: 1, execute: 2, done: 3, actionDone: 4, inject: 5 } as const;
 export const REINJECT_WORDS = 4;
 export const REINJECT_KIND_MASK = 15;
 export const REINJECT_CHARGE_SHIFT = 4;

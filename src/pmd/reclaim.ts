@@ -113,7 +113,7 @@ export class Reclaimer {
     for (let left = ring.available(); left > 0; left -= 1) {
       const at = ring.slot();
       const kind = this.#arena.u32[at + 1]! & REINJECT_KIND_MASK;
-      if (kind === REINJECT.lookup || kind === REINJECT.execute) {
+      if (kind === REINJECT.lookup || kind === REINJECT.execute || kind === REINJECT.inject) {
         this.#dropReturned(this.#arena.u32[at]!);
         count += 1;
       }

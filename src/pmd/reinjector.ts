@@ -24,6 +24,7 @@ const CHARGE_SHIFT = REINJECT_CHARGE_SHIFT;
 const LOOKUP: number = REINJECT.lookup;
 const EXECUTE: number = REINJECT.execute;
 const ACTION_DONE: number = REINJECT.actionDone;
+const INJECT: number = REINJECT.inject;
 /** Most entries of one loop: receiving must not wait for a long queue of answers. */
 const ENTRIES_MAX = 256;
 
@@ -91,7 +92,8 @@ export class Reinjector {
     this.#taken = 0;
     while (this.#taken < limit && count < BATCH_SIZE) {
       const at = this.#ring.slot();
-      const kind = u32[at + 1]! & KIND_MASK;
+      const entryKind = u32[at + 1]! & KIND_MASK;
+      const kind = entryKind === INJECT ? EXECUTE : entryKind;
       const frame = u32[at]!;
       const hasPacket = kind === LOOKUP || kind === EXECUTE;
       const portNo = kind === EXECUTE ? this.#packets.portNo(frame) : u32[at + 3]!;
@@ -105,7 +107,7 @@ export class Reinjector {
         count += 1;
       }
       this.#upcalls.answered(portNo, u32[at + 1]! >>> CHARGE_SHIFT);
-      if (kind !== ACTION_DONE) this.#upcalls.setAhead(u32[at + 2]!);
+      if (entryKind !== ACTION_DONE && entryKind !== INJECT) this.#upcalls.setAhead(u32[at + 2]!);
       this.#ring.advance();
       this.#taken += 1;
     }

@@ -147,6 +147,13 @@ export class TableWriter {
     return true;
   }
 
+  /** As a put that may modify: replaces a live flow's actions, which is the operator's then if the request is. */
+  replace(flowNo: number, request: Pick<FlowPut, "actions" | "clear" | "operator">): PutResult {
+    if (!this.modify(flowNo, request.actions, request.clear)) return this.#noSpace("actions");
+    if (request.operator) this.#store.adopt(flowNo);
+    return { error: null, flowNo, created: false };
+  }
+
   /** Reference of an action list that no flow has, for one packet to be carried out; 0 when the region is full. */
   lendActions(actions: Uint8Array): number {
     return this.#actions.acquire(actions);
@@ -227,11 +234,7 @@ export class TableWriter {
   }
 
   #putOver(flowNo: number, request: FlowPut): PutResult {
-    if (request.modify) {
-      if (!this.modify(flowNo, request.actions, request.clear)) return this.#noSpace("actions");
-      if (request.operator) this.#store.adopt(flowNo);
-      return { error: null, flowNo, created: false };
-    }
+    if (request.modify) return this.replace(flowNo, request);
     if (request.create) return { error: "EEXIST", flowNo, reason: "key" };
     return { error: "EINVAL", flowNo };
   }
@@ -270,15 +273,11 @@ export class TableWriter {
   }
 
   #noSpace(limit: TableLimit): PutResult {
-    const { flowCount } = this;
-    const { deadCount } = this.#store;
-    const maskCount = this.#subtables.listed.length;
-    const { listCount } = this.#actions;
     const message = limitMessage(limit, this.#arena.plan.sizes, {
-      flowCount,
-      deadCount,
-      maskCount,
-      listCount,
+      flowCount: this.flowCount,
+      deadCount: this.#store.deadCount,
+      maskCount: this.#subtables.listed.length,
+      listCount: this.#actions.listCount,
     });
     return { error: "ENOSPC", limit, message };
   }

@@ -11,8 +11,11 @@ import type { Arena } from "../memory/arena.ts";
 import type { EpochWriter } from "../memory/epoch.ts";
 import { NO_FRAME } from "../memory/frame-layout.ts";
 import { type Handover, ringOwner } from "../memory/handover.ts";
+import { REINJECT_RING_ENTRIES } from "../memory/region-plan.ts";
 import type { RingProducer } from "../ring/spsc-ring.ts";
 import type { UpcallReader } from "./upcall-reader.ts";
+
+const SPARE_ENTRIES = REINJECT_RING_ENTRIES / 2;
 
 interface LentList {
   /** Position of the entry behind the one that refers to the list. */
@@ -46,20 +49,34 @@ export class Answers {
     return this.#ring.free(1) > 0;
   }
 
+  /** Whether half of the ring is free: what nobody waits for leaves room for the answers. */
+  get hasRoomToSpare(): boolean {
+    return this.#ring.free(SPARE_ENTRIES) >= SPARE_ENTRIES;
+  }
+
   /** The packet goes back to be looked up. */
-  lookup(record: UpcallReader): void {
-    this.#put(REINJECT.lookup, record, record.frame, record.portNo);
+  lookup({ frame, charge, orderHash, portNo }: UpcallReader): void {
+    this.#put(REINJECT.lookup, frame, charge, orderHash, portNo);
   }
 
   /** The packet goes back with an action list to carry out once; `giveBack` is called when nobody reads it any more. */
-  execute(record: UpcallReader, actionList: number, giveBack: () => void): void {
-    this.#put(REINJECT.execute, record, record.frame, actionList);
+  execute({ frame, charge, orderHash }: UpcallReader, actionList: number, giveBack: () => void): void {
+    this.#put(REINJECT.execute, frame, charge, orderHash, actionList);
+    this.#lent.push({ position: this.#position, giveBack });
+  }
+
+  /** A packet that answers no record, with an action list to carry out once. */
+  inject(frame: number, actionList: number, giveBack: () => void): void {
+    this.#put(REINJECT.inject, frame, 0, 0, actionList);
     this.#lent.push({ position: this.#position, giveBack });
   }
 
   /** The handler kept or freed the packet. */
-  done(record: UpcallReader, kind: typeof REINJECT.done | typeof REINJECT.actionDone): void {
-    this.#put(kind, record, NO_FRAME, record.portNo);
+  done(
+    { charge, orderHash, portNo }: UpcallReader,
+    kind: typeof REINJECT.done | typeof REINJECT.actionDone,
+  ): void {
+    this.#put(kind, NO_FRAME, charge, orderHash, portNo);
   }
 
   publish(): void {
@@ -74,13 +91,13 @@ export class Answers {
     }
   }
 
-  #put(kind: number, record: UpcallReader, frame: number, word: number): void {
+  #put(kind: number, frame: number, charge: number, orderHash: number, word: number): void {
     if (frame !== NO_FRAME) this.#handover.give(frame, this.#owner);
     const at = this.#ring.slot();
     const { u32 } = this.#arena;
     u32[at] = frame;
-    u32[at + 1] = kind | (record.charge << REINJECT_CHARGE_SHIFT);
-    u32[at + 2] = record.orderHash;
+    u32[at + 1] = kind | (charge << REINJECT_CHARGE_SHIFT);
+    u32[at + 2] = orderHash;
     u32[at + 3] = word;
     this.#ring.advance();
     this.#position = (this.#position + 1) >>> 0;

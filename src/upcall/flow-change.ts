@@ -1,5 +1,6 @@
 // Changes that control asks of the flow table, as plain data that crosses threads, and what becomes of each. The
 // handler thread applies them, since it is the table's one writer; a single-threaded switch applies them itself.
+import { equalUnder, keysEqual } from "../flow/key.ts";
 import type { FlowView } from "../table/flow-reader.ts";
 import type { TableWriter } from "../table/table-writer.ts";
 
@@ -16,6 +17,26 @@ export interface FlowPutChange {
   readonly clear: boolean;
 }
 
+/**
+ * OVS_FLOW_CMD_NEW: makes the flow, or replaces the actions of this very flow, told by its ufid or its key; any other
+ * flow that is in the way keeps its actions.
+ */
+export interface FlowNewChange extends Pick<FlowPutChange, "key" | "mask" | "ufid" | "actions"> {
+  readonly op: "new";
+  /** NLM_F_CREATE or NLM_F_EXCL: a flow that is there is in the way. */
+  readonly exclusive: boolean;
+}
+
+/** OVS_FLOW_CMD_SET: changes the flow with this ufid, or without one with this key. */
+export interface FlowSetChange {
+  readonly op: "set";
+  readonly key: Uint8Array;
+  readonly ufid: Uint8Array | undefined;
+  /** Undefined: they stay. */
+  readonly actions: Uint8Array | undefined;
+  readonly clear: boolean;
+}
+
 export interface FlowRemoveChange {
   readonly op: "remove";
   /** By ufid when it is given, else by key. */
@@ -23,7 +44,7 @@ export interface FlowRemoveChange {
   readonly key: Uint8Array | undefined;
 }
 
-export type FlowChange = FlowPutChange | FlowRemoveChange;
+export type FlowChange = FlowPutChange | FlowNewChange | FlowSetChange | FlowRemoveChange;
 
 export interface FlowOutcome {
   readonly error: "EEXIST" | "ENOENT" | "EINVAL" | "ENOSPC" | null;
@@ -37,7 +58,16 @@ const done = (flow: FlowView | null): FlowOutcome => ({ error: null, flow, messa
 
 /** Applies one change. The caller is the table's writer. */
 export function applyFlowChange(table: TableWriter, change: FlowChange, nowMillis: number): FlowOutcome {
-  return change.op === "put" ? applyPut(table, change, nowMillis) : applyRemove(table, change);
+  switch (change.op) {
+    case "put":
+      return applyPut(table, change, nowMillis);
+    case "new":
+      return applyNew(table, change, nowMillis);
+    case "set":
+      return applySet(table, change);
+    case "remove":
+      return applyRemove(table, change);
+  }
 }
 
 function applyPut(table: TableWriter, change: FlowPutChange, nowMillis: number): FlowOutcome {
@@ -49,6 +79,52 @@ function applyPut(table: TableWriter, change: FlowPutChange, nowMillis: number):
   if (result.error === "ENOSPC") return { error: "ENOSPC", flow: null, message: result.message };
   const inTheWay = "flowNo" in result ? table.flows.read(result.flowNo) : null;
   return { error: result.error, flow: inTheWay, message: null };
+}
+
+/** What the kernel does; where the key alone finds a flow, userspace's look-up of the whole key (table-writer.ts). */
+function applyNew(table: TableWriter, change: FlowNewChange, nowMillis: number): FlowOutcome {
+  const { key, mask, ufid, actions, exclusive } = change;
+  const same = findFlow(table, ufid, key);
+  if (same !== 0 && !exclusive) {
+    if (!matchesAlike(table.flows.read(same)!, key, mask))
+      return { error: "ENOENT", flow: null, message: null };
+    return replaceActions(table, same, actions, false);
+  }
+  const result = table.put({
+    key,
+    mask,
+    ufid,
+    actions,
+    create: true,
+    modify: false,
+    operator: true,
+    nowMillis,
+  });
+  if (result.error === null) return done(table.flows.read(result.flowNo));
+  if (result.error === "ENOSPC") return { error: "ENOSPC", flow: null, message: result.message };
+  const inTheWay = "flowNo" in result ? table.flows.read(result.flowNo) : null;
+  return { error: exclusive ? "EEXIST" : "ENOENT", flow: inTheWay, message: null };
+}
+
+function matchesAlike(flow: FlowView, key: Uint8Array, mask: Uint8Array): boolean {
+  return keysEqual(flow.mask, mask) && equalUnder(flow.key, key, mask);
+}
+
+function applySet(table: TableWriter, { key, ufid, actions, clear }: FlowSetChange): FlowOutcome {
+  const flowNo = findFlow(table, ufid, key);
+  if (flowNo === 0) return { error: "ENOENT", flow: null, message: null };
+  return replaceActions(table, flowNo, actions ?? table.flows.read(flowNo)!.actions, clear);
+}
+
+function replaceActions(
+  table: TableWriter,
+  flowNo: number,
+  actions: Uint8Array,
+  clear: boolean,
+): FlowOutcome {
+  const result = table.replace(flowNo, { actions, clear, operator: true });
+  if (result.error === "ENOSPC") return { error: "ENOSPC", flow: null, message: result.message };
+  return done(table.flows.read(flowNo));
 }
 
 function applyRemove(table: TableWriter, { ufid, key }: FlowRemoveChange): FlowOutcome {

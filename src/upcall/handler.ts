@@ -29,6 +29,7 @@ import { PORT_COUNTER, PortCounters } from "../port/counters.ts";
 import { PortTable } from "../port/port-table.ts";
 import type { TableWriter } from "../table/table-writer.ts";
 import { Answers } from "./answers.ts";
+import { Injector } from "./injector.ts";
 import { isAsReceived, underMetadata } from "./packet-metadata.ts";
 import { PidListeners, type Upcall } from "./pid-listeners.ts";
 import type { Decision, FlowDecision, Policy } from "./policy.ts";
@@ -54,6 +55,7 @@ export interface HandlerOptions extends RevalidatorLimits {
 export class Handler {
   readonly pids = new PidListeners();
   readonly dispatch = new UpcallDispatch();
+  readonly injector: Injector;
   readonly revalidator: Revalidator;
   /** Microseconds from a worker's sending to the answer. */
   readonly latency: RecordableHistogram = createHistogram();
@@ -96,6 +98,7 @@ export class Handler {
     this.#counters = new ThreadCounters(arena, thread);
     this.#readers = workers.map((worker) => new UpcallReader(arena, worker));
     this.#answers = workers.map((worker) => new Answers(arena, worker, this.#handover, epochs));
+    this.injector = new Injector(table, this.#pool, this.#packets, this.#counters, this.#answers);
     this.revalidator = new Revalidator(arena, table, policy, clock, limits);
     this.#lastSortMillis = clock.millis();
     this.#lastTickMillis = clock.millis();

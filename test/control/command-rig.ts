@@ -10,7 +10,7 @@ import type { PortLookup } from "../../src/control/flow-entry.ts";
 import { FlowService, type FlowWriter } from "../../src/control/flow-service.ts";
 import type { SwitchView } from "../../src/control/switch-view.ts";
 import type { ArenaSizes } from "../../src/memory/region-plan.ts";
-import { applyFlowChange } from "../../src/upcall/flow-change.ts";
+import { applyFlowChange, findFlow } from "../../src/upcall/flow-change.ts";
 import { Dataplane } from "../support/dataplane.ts";
 import type { UnixctlAnswer } from "../support/unixctl-client.ts";
 
@@ -89,8 +89,8 @@ export class CommandRig {
     const { table, clock } = this.plane;
     return {
       apply: async (changes) => changes.map((change) => applyFlowChange(table, change, clock.millis())),
-      find: async (ufid) => {
-        const flowNo = table.findByUfid(ufid);
+      find: async (ufid, key) => {
+        const flowNo = findFlow(table, ufid, key);
         return flowNo === 0 ? null : table.flows.read(flowNo);
       },
       flush: async () => {

@@ -7,7 +7,7 @@ import { KeyExtractor } from "../../src/flow/extract-key.ts";
 import { formatPacketKey } from "../../src/flow/odp/format-packet.ts";
 import { parseMatch } from "../../src/flow/odp/match.ts";
 import { bytesToHex, hexToBytes } from "../../src/packet/bytes.ts";
-import type { ActionUpcall } from "../../src/upcall/pid-listeners.ts";
+import type { Upcall } from "../../src/upcall/pid-listeners.ts";
 import { readOracleRows } from "../support/corpora.ts";
 import { RECORDED_IN_PORT, type RecordedActions } from "../support/oracle-rows.ts";
 import { HandlerRig } from "./rig.ts";
@@ -18,16 +18,16 @@ const PORTS = 4;
 const IN_PORT_TEXT = `in_port(${RECORDED_IN_PORT}),`;
 
 /** What comes up for one packet under one flow, in order. */
-async function upcallsOf(row: RecordedActions): Promise<ActionUpcall[]> {
+async function upcallsOf(row: RecordedActions): Promise<Upcall[]> {
   const rig = new HandlerRig({ policy: { type: "flows" } });
   const [one] = await rig.addDummies(PORTS);
   const { key, mask } = parseMatch(row.flow);
   const how = { create: true, modify: false, operator: true, nowMillis: rig.clock.millis() };
   const put = rig.core.table.put({ key, mask, actions: parseActions(row.actions), ...how });
   if (put.error !== null) throw new Error(`${row.flow}: ${put.error}`);
-  const heard: ActionUpcall[] = [];
+  const heard: Upcall[] = [];
   for (let pid = 0; pid <= PID_MAX; pid += 1)
-    rig.core.handler.pids.listen(pid, (upcall) => heard.push(upcall));
+    rig.core.handler.pids.listen(pid, (upcall) => heard.push(upcall) > 0);
   one!.inject(hexToBytes(row.in));
   rig.settle();
   await rig.close();

@@ -90,6 +90,8 @@ export const configSchema = v.strictObject({
     "netdev@millrace",
   ),
   socket: v.optional(v.string("a path is expected")),
+  /** "" for none; absent, beside the control socket. */
+  "netlink-socket": v.optional(v.string("a path is expected")),
   "control-cpus": v.optional(cpuList),
   workers: v.optional(workers, {}),
   memory: v.optional(memory, {}),

@@ -7,3 +7,7 @@ export function defaultSocketPath(): string {
     (process.getuid?.() === 0 ? "/run/millrace" : join("/tmp", `millrace-${process.getuid?.() ?? 0}`));
   return join(directory, "millrace.ctl");
 }
+
+/** Where programs speak netlink when nothing else is said: beside the control socket. */
+export const netlinkSocketPath = (controlSocket: string): string =>
+  `${controlSocket.replace(/\.ctl$/, "")}.nl`;

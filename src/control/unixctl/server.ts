@@ -4,9 +4,9 @@
 // every refusal is an error then, also those that OVS gives as results.
 //
 // Requests of one connection are answered in order, one at a time; connections are independent.
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { CommandError, type CommandRegistry, MildError } from "../command.ts";
+import { listenPrivately } from "../unix-socket.ts";
 import { JsonStream } from "./json-stream.ts";
 
 type Format = "text" | "json";
@@ -25,7 +25,6 @@ export async function serveUnixctl(
   registry: CommandRegistry,
   onError: (error: Error) => void,
 ): Promise<UnixctlServer> {
-  await removeStaleSocket(path);
   const connections = new Set<Connection>();
   const server = createServer((socket) => {
     const connection = new Connection(socket, registry);
@@ -35,13 +34,7 @@ export async function serveUnixctl(
     socket.on("error", (error) => onError(error));
     connection.start();
   });
-  const mask = process.umask(0o177);
-  try {
-    await listen(server, path);
-  } finally {
-    process.umask(mask);
-  }
-  chmodSync(path, 0o600);
+  await listenPrivately(server, path, "control socket", "choose another path with --socket");
   return {
     path,
     close: async () => {
@@ -50,37 +43,6 @@ export async function serveUnixctl(
       await closed;
     },
   };
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(path, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-}
-
-async function removeStaleSocket(path: string): Promise<void> {
-  const entry = lstatSync(path, { throwIfNoEntry: false });
-  if (entry === undefined) return;
-  if (!entry.isSocket())
-    throw new Error(
-      `control socket ${path}: the path is taken by something that is no socket; choose another with --socket`,
-    );
-  const answered = await new Promise<boolean>((resolve) => {
-    const probe = connect(path, () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once("error", () => resolve(false));
-  });
-  if (answered)
-    throw new Error(
-      `control socket ${path}: another daemon answers there; stop it or choose another path with --socket`,
-    );
-  unlinkSync(path);
 }
 
 class Connection {

@@ -17,7 +17,7 @@ import { KEY_ATTR, KEY_ATTR_ROWS } from "./attributes.ts";
 import { exactMaskFor } from "./exact-mask.ts";
 import { FlowKeyError, type KeyProblem } from "./fit.ts";
 import { formatFlow, type PortNames } from "./format-key.ts";
-import { attributesFromKey } from "./from-key.ts";
+import { attributesFromKey, type FlowAttributes } from "./from-key.ts";
 import type { PortNumbers } from "./key-parse.ts";
 import { parseExactKeyText, scanFlowText } from "./parse-key.ts";
 import { type KeyReading, keyFromAttributes, maskFromAttributes } from "./to-key.ts";
@@ -129,16 +129,25 @@ export function parsePacketKey(text: string, options: ParseOptions = {}): Uint8A
   return reading.fit === "error" ? accepted(reading) : reading.key;
 }
 
+/** What `matchFromAttributes` reads. */
+export function attributesFromMatch({ key, mask }: FlowMatch, vlanLimit?: number): FlowAttributes {
+  return attributesFromKey(key, mask, { vlanLimit: tagsOf(key, vlanLimit) });
+}
+
+/** A packet's key as an upcall has it. */
+export function attributesFromPacketKey(key: Uint8Array, vlanLimit?: number): Uint8Array {
+  return attributesFromKey(key, undefined, { vlanLimit: tagsOf(key, vlanLimit) }).key;
+}
+
 /** The match as dpctl/dump-flows prints it, without ufid. */
-export function formatMatch({ key, mask }: FlowMatch, options: PrintOptions = {}): string {
-  const flow = attributesFromKey(key, mask, { vlanLimit: tagsOf(key, options.vlanLimit) });
+export function formatMatch(match: FlowMatch, options: PrintOptions = {}): string {
+  const flow = attributesFromMatch(match, options.vlanLimit);
   return formatFlow(flow.key, flow.mask, options);
 }
 
 /** A key with every value, as in the upcall log of OVS. */
 export function formatOdpKey(key: Uint8Array, options: PrintOptions = {}): string {
-  const flow = attributesFromKey(key, undefined, { vlanLimit: tagsOf(key, options.vlanLimit) });
-  return formatFlow(flow.key, undefined, options);
+  return formatFlow(attributesFromPacketKey(key, options.vlanLimit), undefined, options);
 }
 
 /** A second tag in the key was parsed under a limit of two, whatever the caller knows of it. */
