@@ -60,6 +60,9 @@ export const FLOW_STATS_BYTES = 32;
 export const SUBTABLE_BYTES = 4096;
 /** Hits and probes of one subtable by one thread (table/layout.ts). */
 export const SUBTABLE_HITS_BYTES = 16;
+/** Composed tunnel headers of one thread, a power of two, and the room of each: header and egress key (tunnel/). */
+export const TUNNEL_HEADER_COUNT = 256;
+export const TUNNEL_HEADER_STRIDE = 1024;
 export const REINJECT_RING_ENTRIES = 8192;
 export const HANDOFF_RING_ENTRIES = 4096;
 
@@ -96,6 +99,7 @@ function regionRows(sizes: ArenaSizes): readonly [name: string, bytes: number, w
     ["portCounters", threads * sizes.portCountMax * PORT_COUNTER_BYTES, "worker"],
     ["batches", threads * BATCH_BYTES, "worker"],
     ["recircBatches", threads * RECIRC_DEPTH_MAX * BATCH_BYTES, "worker"],
+    ["tunnelHeaders", threads * TUNNEL_HEADER_COUNT * TUNNEL_HEADER_STRIDE, "worker"],
     ["frameStacks", threads * FRAME_STACK_CAPACITY * 4, "worker"],
     ["upcallRings", workerCount * alignUp(recordRingBytes(sizes.upcallRingBytes), PAGE_BYTES), "worker"],
     ["reinjectRings", workerCount * alignUp(ringBytes(REINJECT_RING_ENTRIES, 4), PAGE_BYTES), "handler"],

@@ -39,7 +39,7 @@ export class NeighbourTable {
     const id = idOf(neighbour.portName, neighbour.ip);
     const known = this.#entries.get(id);
     const expiresMillis = nowMillis + this.#agingMillis;
-    if (known !== undefined && known.mac.every((byte, index) => byte === neighbour.mac[index])) {
+    if (known?.mac.every((byte, index) => byte === neighbour.mac[index])) {
       known.expiresMillis = expiresMillis;
       return false;
     }
