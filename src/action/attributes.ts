@@ -87,8 +87,8 @@ export const ACTION_ROWS: readonly (ActionRow | undefined)[] = [
   { name: "decTtl", text: "dec_ttl", payload: "nested", executed: false },
   { name: "drop", text: "drop", payload: 4, executed: true },
   { name: "psample", text: "psample", payload: "nested", executed: false },
-  { name: "tunnelPush", text: "tnl_push", payload: "variable", executed: false },
-  { name: "tunnelPop", text: "tnl_pop", payload: 4, executed: false },
+  { name: "tunnelPush", text: "tnl_push", payload: "variable", executed: true },
+  { name: "tunnelPop", text: "tnl_pop", payload: 4, executed: true },
   { name: "lbOutput", text: "lb_output", payload: 4, executed: false },
 ];
 

@@ -21,6 +21,7 @@
 
 import { KEY_BYTES } from "../flow/fields.ts";
 import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
+import { KEY_ATTR } from "../flow/odp/attributes.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { BatchColumns } from "../memory/batch-columns.ts";
 import { BATCH } from "../memory/batch-layout.ts";
@@ -38,6 +39,8 @@ import { PacketMetadata } from "./packet-metadata.ts";
 import { finishChecksum } from "./partial-checksum.ts";
 import type { Recirculator } from "./recirculator.ts";
 import { NO_HEADER, SetField } from "./set-field.ts";
+import type { TunnelActions } from "./tunnel-actions.ts";
+import { TunnelSteps } from "./tunnel-steps.ts";
 import { popVlan, pushVlan } from "./vlan.ts";
 
 /** "No header" in the batch's offset columns. */
@@ -54,6 +57,9 @@ const RECIRC = ACTION.recirc;
 const TRUNC = ACTION.trunc;
 const CLONE = ACTION.clone;
 const CHECK_PKT_LEN = ACTION.checkPktLen;
+const TUNNEL_PUSH = ACTION.tunnelPush;
+const TUNNEL_POP = ACTION.tunnelPop;
+const SET_TUNNEL = KEY_ATTR.tunnel;
 const DROP = ACTION.drop;
 const METADATA = ACTION_METADATA;
 const HEADER_BYTES = NLA_HEADER_BYTES;
@@ -62,9 +68,15 @@ const ETH_BYTES = ETH.headerBytes;
 const TAG_BYTES = VLAN.headerBytes;
 /** By action number: what sends the packet or holds a list, and therefore needs a packet of its own. */
 const TAKES_PACKET =
-  (1 << OUTPUT) | (1 << USERSPACE) | (1 << SAMPLE) | (1 << RECIRC) | (1 << CLONE) | (1 << CHECK_PKT_LEN);
+  (1 << OUTPUT) |
+  (1 << USERSPACE) |
+  (1 << SAMPLE) |
+  (1 << RECIRC) |
+  (1 << CLONE) |
+  (1 << CHECK_PKT_LEN) |
+  (1 << TUNNEL_POP);
 /** What trunc's cut is spent on. */
-const TAKES_CUT = (1 << OUTPUT) | (1 << USERSPACE) | (1 << CLONE);
+const TAKES_CUT = (1 << OUTPUT) | (1 << USERSPACE) | (1 << CLONE) | (1 << TUNNEL_POP);
 
 export interface ExecutorContext {
   readonly arena: Arena;
@@ -75,6 +87,7 @@ export interface ExecutorContext {
   readonly columns: BatchColumns;
   /** Takes what recirculates. */
   readonly next: Recirculator;
+  readonly tunnels: TunnelActions;
 }
 
 export class Executor {
@@ -93,12 +106,14 @@ export class Executor {
   readonly #setField: SetField;
   readonly #metadata: PacketMetadata;
   readonly #nested: NestedList;
+  readonly #tunnels: TunnelSteps;
   #slot = 0;
   /** Header offsets of the packet in hand. */
   #l3 = NO_HEADER;
   #l4 = NO_HEADER;
 
-  constructor({ arena, pool, packets, sink, columns, next }: ExecutorContext) {
+  constructor(context: ExecutorContext) {
+    const { arena, pool, packets, sink, columns, next } = context;
     this.#arena = arena;
     this.#u16 = arena.u16;
     this.#u32 = arena.u32;
@@ -110,6 +125,7 @@ export class Executor {
     this.#setField = new SetField(arena, packets, new HeaderWindow(packets, columns.batch + BATCH.linear));
     this.#metadata = new PacketMetadata(arena.u32);
     this.#nested = new NestedList(arena, columns.batch);
+    this.#tunnels = new TunnelSteps(context, this.#front);
   }
 
   /**
@@ -126,6 +142,7 @@ export class Executor {
     this.#l4 = l4 === NO_OFFSET ? NO_HEADER : l4;
     this.#metadata.begin(keys + slot * KEY_STRIDE);
     this.#list(frame, actions, actions + actionsBytes, 0, true);
+    this.#tunnels.end();
   }
 
   /** @param isTail whether nothing of the packet is left when the list is done */
@@ -142,6 +159,10 @@ export class Executor {
         }
         this.#giveCopy(frame, type, at, cutBytes);
         if (((TAKES_CUT >>> type) & 1) !== 0) cutBytes = 0;
+      } else if (type === TUNNEL_PUSH) {
+        frame = this.#cut(frame, cutBytes) ? this.#pushTunnel(frame, at) : NO_FRAME;
+        if (frame === NO_FRAME) return;
+        cutBytes = 0;
       } else if (type === TRUNC) {
         const bytesMax = this.#u32[(at + HEADER_BYTES) >>> 2]!;
         cutBytes = Math.max(0, this.#packets.packetBytes(frame) - bytesMax);
@@ -172,6 +193,8 @@ export class Executor {
       if (this.#cut(frame, cutBytes)) this.#handOver(frame, type, at, packetBytes);
     } else if (type === RECIRC) {
       this.#recirculate(frame, at, isTail);
+    } else if (type === TUNNEL_POP) {
+      if (this.#cut(frame, cutBytes)) this.#popTunnel(frame, at, isTail);
     } else if (this.#nested.open(type, at, this.#packets.packetBytes(frame) - cutBytes)) {
       this.#list(frame, this.#nested.start, this.#nested.end, type === CLONE ? cutBytes : 0, isTail);
     } else {
@@ -188,17 +211,22 @@ export class Executor {
     } else if (type === RECIRC) {
       const copy = this.#copy(frame, 0);
       if (copy !== NO_FRAME) this.#recirculate(copy, at, false);
+    } else if (type === TUNNEL_POP) {
+      const copy = this.#copy(frame, cutBytes);
+      if (copy !== NO_FRAME) this.#popTunnel(copy, at, false);
     } else if (this.#nested.open(type, at, packetBytes - cutBytes)) {
       const { start, end } = this.#nested;
       const copy = this.#copy(frame, 0);
       if (copy === NO_FRAME) return;
       const l3 = this.#l3;
       const l4 = this.#l4;
+      const { keyAt, keyBytes } = this.#tunnels;
       this.#metadata.save();
       this.#list(copy, start, end, type === CLONE ? cutBytes : 0, false);
       this.#metadata.restore();
       this.#l3 = l3;
       this.#l4 = l4;
+      this.#tunnels.setKey(keyAt, keyBytes);
     }
   }
 
@@ -206,6 +234,21 @@ export class Executor {
     const key = this.#next.add(this.#columns, this.#slot, frame);
     if (key === 0) return;
     this.#metadata.store(key, this.#u32[(at + HEADER_BYTES) >>> 2]!);
+    if (!isTail) this.#next.flush();
+  }
+
+  /** Returns the packet's first frame, NO_FRAME when it was dropped. */
+  #pushTunnel(frame: number, at: number): number {
+    const first = this.#tunnels.push(frame, at, this.#metadata);
+    if (first === NO_FRAME) return NO_FRAME;
+    this.#l3 = this.#tunnels.outerL3;
+    this.#l4 = this.#tunnels.outerL4;
+    return first;
+  }
+
+  /** Takes the outer headers off and looks the packet up as one of the tunnel's port. */
+  #popTunnel(frame: number, at: number, isTail: boolean): void {
+    this.#tunnels.pop(frame, at, this.#slot, this.#l3, this.#l4, this.#metadata);
     if (!isTail) this.#next.flush();
   }
 
@@ -242,6 +285,10 @@ export class Executor {
   #set(frame: number, action: number): boolean {
     const key = action + HEADER_BYTES;
     const value = key + HEADER_BYTES;
+    if (this.#u16[(key >>> 1) + 1]! === SET_TUNNEL) {
+      this.#tunnels.setKey(value, this.#u16[key >>> 1]! - HEADER_BYTES);
+      return true;
+    }
     const isMasked = this.#u16[(action >>> 1) + 1] === SET_MASKED;
     const mask = isMasked ? value + ((this.#u16[key >>> 1]! - HEADER_BYTES) >>> 1) : NO_MASK;
     return this.#setField.apply(frame, this.#l3, this.#l4, this.#u16[(key >>> 1) + 1]!, value, mask);

@@ -11,6 +11,9 @@ export const ACTION_END = {
   noFrame: 1,
   /** An action could not be carried out on this packet. */
   unable: 2,
+  /** A tunnel header could not be put in front of it, or there was none as expected. */
+  notPushed: 3,
+  notPopped: 4,
 } as const;
 
 export interface OutputSink {

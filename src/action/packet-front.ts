@@ -12,6 +12,8 @@ import type { Packets } from "../memory/packets.ts";
  * pair.
  */
 const FRONT_BYTES = 128;
+/** Bytes of the rest that come into the first frame when all of it is taken off. */
+const TAKEN_OFF_KEPT_BYTES = 64;
 /** Room made when data is moved back within its frame: sixteen tags. */
 const ROOM_BYTES = 64;
 
@@ -81,6 +83,18 @@ export class PacketFront {
       return frame;
     }
     return this.#putInFront(frame, bytes);
+  }
+
+  /** Takes `bytes` bytes off the packet's front, which has so many; frames that are empty then are given back. */
+  takeOff(frame: number, bytes: number): void {
+    const packets = this.#packets;
+    const have = packets.dataBytes(frame);
+    if (bytes >= have && packets.nextFrame(frame) !== NO_FRAME) {
+      // The packet is known by its first frame, which must not be empty.
+      this.pullUp(frame, Math.min(bytes + TAKEN_OFF_KEPT_BYTES, packets.packetBytes(frame)));
+    }
+    packets.setData(frame, packets.dataOffset(frame) + bytes, packets.dataBytes(frame) - bytes);
+    packets.setTotals(frame, packets.packetBytes(frame) - bytes, packets.segmentCount(frame));
   }
 
   /** A new first frame with the packet's first FRONT_BYTES bytes; what follows stays where it is. */

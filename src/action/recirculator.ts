@@ -8,6 +8,8 @@ export interface Recirculator {
    * @returns arena offset of the key; 0 when the packet was dropped instead, because it recirculated too often
    */
   add(columns: BatchColumns, slot: number, frame: number): number;
+  /** Lines that the caller wrote into the key of the packet added last, bit n for line n. */
+  addLines(lines: number): void;
   /**
    * Looks up and carries out what was added. The caller does so before an output that has to come behind theirs; what
    * is left at the end of the burst is flushed by the datapath.

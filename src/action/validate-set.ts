@@ -9,6 +9,7 @@ import { ACTION } from "./attributes.ts";
 import { readU16 } from "./host-words.ts";
 import { refuse } from "./refusal.ts";
 import type { ActionCase } from "./validate.ts";
+import { validateSetTunnel } from "./validate-tunnel.ts";
 
 /** One set under examination. */
 interface SetCase {
@@ -32,6 +33,10 @@ export function validateSet(action: ActionCase): void {
   const type = readU16(bytes, field.at + 2);
   const row = KEY_ATTR_ROWS[type];
   if (row === undefined) refuse(path, field.at, `unknown key attribute ${type}`, SETTABLE_NAMES);
+  if (type === KEY_ATTR.tunnel) {
+    validateSetTunnel(action, field, `${path}.${row.name}`);
+    return;
+  }
   const rule = RULES.get(type);
   const fieldPath = `${path}.${row.name}`;
   if (rule === undefined) {
@@ -72,13 +77,12 @@ const RULES: ReadonlyMap<number, SetRule> = new Map<number, SetRule>([
   [KEY_ATTR.sctp, transport(IP_PROTOCOL.sctp, "proto=132")],
 ]);
 
-const SETTABLE_NAMES = [...RULES.keys()].map((type) => KEY_ATTR_ROWS[type]!.name).join(", ");
+const SETTABLE_NAMES = [...RULES.keys(), KEY_ATTR.tunnel].map((type) => KEY_ATTR_ROWS[type]!.name).join(", ");
 
 /** What OVS's datapaths can set and ours will. */
 const NOT_YET: ReadonlySet<number> = new Set([
   KEY_ATTR.priority,
   KEY_ATTR.skbMark,
-  KEY_ATTR.tunnel,
   KEY_ATTR.mpls,
   KEY_ATTR.nsh,
   KEY_ATTR.arp,

@@ -14,6 +14,7 @@ import { readU16, readU32 } from "./host-words.ts";
 import { type ActionRefusal, ActionViolation, refuse } from "./refusal.ts";
 import { validateCheckPktLen, validateClone, validateDecTtl, validateSample } from "./validate-nested.ts";
 import { validateSet } from "./validate-set.ts";
+import { validateTunnelPush } from "./validate-tunnel.ts";
 import { validateUserspace } from "./validate-userspace.ts";
 
 /** Port numbers from here on are reserved: DP_MAX_PORTS. */
@@ -119,6 +120,8 @@ const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
   [ACTION.clone, validateClone],
   [ACTION.checkPktLen, validateCheckPktLen],
   [ACTION.decTtl, validateDecTtl],
+  [ACTION.tunnelPush, validateTunnelPush],
+  [ACTION.tunnelPop, validateOutput],
 ]);
 
 function validateOutput({ bytes, action, path }: ActionCase): void {

@@ -7,6 +7,7 @@ import { patchDriver } from "../port/patch/driver.ts";
 import { pcapDriver } from "../port/pcap/driver.ts";
 import type { PortDriver, PortType } from "../port/port.ts";
 import { internalDriver, tapDriver } from "../port/tap/driver.ts";
+import { tunnelDrivers } from "../port/tunnel/driver.ts";
 
 export const PORT_DRIVERS: ReadonlyMap<PortType, PortDriver> = new Map(
   [
@@ -18,5 +19,6 @@ export const PORT_DRIVERS: ReadonlyMap<PortType, PortDriver> = new Map(
     patchDriver,
     afPacketDriver,
     afxdpDriver,
+    ...tunnelDrivers,
   ].map((driver) => [driver.type, driver]),
 );

@@ -19,7 +19,7 @@ import {
   type PortStatus,
   type PortType,
 } from "../port/port.ts";
-import { PORT_TAKES_PARTIAL_CHECKSUMS, PORT_UP, PortTable } from "../port/port-table.ts";
+import { PORT_TAKES_L3, PORT_TAKES_PARTIAL_CHECKSUMS, PORT_UP, PortTable } from "../port/port-table.ts";
 import { AbsentPort } from "./absent-port.ts";
 import { NumberPool } from "./number-pool.ts";
 import { type PortWorkers, QueueSharing, type RxqAssignment } from "./queue-sharing.ts";
@@ -296,5 +296,9 @@ export class Ports extends EventEmitter<{
 }
 
 function flagsOf(port: OpenPort, status: PortStatus): number {
-  return (status.up ? PORT_UP : 0) | (port.takesPartialChecksums ? PORT_TAKES_PARTIAL_CHECKSUMS : 0);
+  return (
+    (status.up ? PORT_UP : 0) |
+    (port.takesPartialChecksums ? PORT_TAKES_PARTIAL_CHECKSUMS : 0) |
+    (port.takesL3 ? PORT_TAKES_L3 : 0)
+  );
 }

@@ -14,6 +14,7 @@
 import { ACTION } from "../action/attributes.ts";
 import { Executor } from "../action/executor.ts";
 import type { Recirculator } from "../action/recirculator.ts";
+import type { TunnelActions } from "../action/tunnel-actions.ts";
 import { KEY_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { BatchColumns } from "../memory/batch-columns.ts";
@@ -51,6 +52,7 @@ export interface EngineContext {
   readonly vlanLimit: number;
   /** [0] the burst's time in milliseconds. */
   readonly now: Float64Array;
+  readonly tunnels: TunnelActions;
 }
 
 export class BatchStage {
@@ -75,7 +77,15 @@ export class BatchStage {
     this.#output = sinks.output;
     this.#misses = sinks.misses;
     this.#table = new TableReader(arena, threadIndex);
-    this.#executor = new Executor({ arena, pool, packets, sink: sinks.output, columns, next });
+    this.#executor = new Executor({
+      arena,
+      pool,
+      packets,
+      sink: sinks.output,
+      columns,
+      next,
+      tunnels: context.tunnels,
+    });
     this.#next = next;
   }
 

@@ -82,6 +82,10 @@ export class RecircStage implements Recirculator {
     return key;
   }
 
+  addLines(lines: number): void {
+    this.#i32[this.#columns.dirtyLines + this.#count - 1]! |= lines;
+  }
+
   flush(): void {
     const count = this.#count;
     if (count === 0) return;
@@ -141,5 +145,6 @@ class RecircLimit implements Recirculator {
     return 0;
   }
 
+  addLines(): void {}
   flush(): void {}
 }

@@ -2,6 +2,7 @@
 // THREAD.commandEpoch says that there is one; when all were carried out it stores that epoch in THREAD.commandDone.
 // A command that fails is answered by a CommandFailure before that store, and the worker goes on without it.
 import type { QueueAttachment } from "../port/port.ts";
+import type { TunnelState } from "../tunnel/state.ts";
 import type { Pmd } from "./pmd.ts";
 
 /** Ways to fail on purpose, for tests of the supervisor. */
@@ -14,6 +15,7 @@ export type PmdCommand =
   | { readonly type: "attach-tx"; readonly attachment: QueueAttachment }
   | { readonly type: "detach-tx"; readonly slot: number }
   | { readonly type: "set-tx-owner"; readonly portNo: number; readonly slot: number; readonly owner: number }
+  | { readonly type: "set-tunnels"; readonly state: TunnelState }
   /** The worker has its queues and may begin to loop. */
   | { readonly type: "start" }
   | { readonly type: "set-sleep"; readonly microsMax: number }
@@ -42,6 +44,9 @@ export function carryOut(pmd: Pmd, command: PmdCommand): boolean {
       return true;
     case "set-tx-owner":
       pmd.setTxOwner(command.portNo, command.slot, command.owner);
+      return true;
+    case "set-tunnels":
+      pmd.setTunnels(command.state);
       return true;
     default:
       return false;

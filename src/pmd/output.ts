@@ -18,12 +18,13 @@ import { PORT_COUNTER_BYTES } from "../memory/region-plan.ts";
 import { ETH, ETH_TYPE, VLAN } from "../packet/link-headers.ts";
 import { PORT_COUNTER } from "../port/counters.ts";
 import type { TxQueue } from "../port/port.ts";
-import { PORT_TAKES_PARTIAL_CHECKSUMS, PORT_UP, PortTable } from "../port/port-table.ts";
+import { PORT_TAKES_L3, PORT_TAKES_PARTIAL_CHECKSUMS, PORT_UP, PortTable } from "../port/port-table.ts";
 import type { UpcallSender } from "./upcall-sender.ts";
 
 // Module constants, because V8 folds them and loads an imported table anew each time.
 const UP = PORT_UP;
 const TAKES_PARTIAL = PORT_TAKES_PARTIAL_CHECKSUMS;
+const TAKES_L3 = PORT_TAKES_L3;
 const CSUM_PARTIAL = PACKET_CSUM_PARTIAL;
 const L3 = PACKET_L3;
 const META_WORDS = FRAME_META_BYTES / 4;
@@ -38,10 +39,12 @@ const ETH_TYPE_AT: number = ETH.type;
 const ETH_TYPE_VLAN: number = ETH_TYPE.vlan;
 const ETH_TYPE_QINQ: number = ETH_TYPE.qinq;
 const TAG_BYTES: number = VLAN.headerBytes;
-const END_REASONS = new Uint8Array(3);
+const END_REASONS = new Uint8Array(5);
 END_REASONS[ACTION_END.nowhere] = DROP.flow_drop;
 END_REASONS[ACTION_END.noFrame] = DROP.no_frame;
 END_REASONS[ACTION_END.unable] = DROP.action_error;
+END_REASONS[ACTION_END.notPushed] = DROP.tunnel_push;
+END_REASONS[ACTION_END.notPopped] = DROP.tunnel_pop;
 
 /** Most switches have fewer ports. */
 const SLOTS_AT_START = 16;
@@ -166,7 +169,7 @@ export class Output implements PacketSink {
     const excessBytes = this.#packets.packetBytes(frame) - this.#ports.packetBytesMax(slot);
     if ((portFlags & UP) === 0) {
       this.#dropAt(slot, frame, DROP.port_down);
-    } else if ((this.#packets.flags(frame) & L3) !== 0) {
+    } else if ((this.#packets.flags(frame) & L3) !== 0 && (portFlags & TAKES_L3) === 0) {
       this.#dropAt(slot, frame, DROP.not_ethernet);
     } else if (excessBytes > 0 && (excessBytes > TAG_BYTES || !this.#isTagged(frame))) {
       this.#dropAt(slot, frame, DROP.mtu);

@@ -22,6 +22,10 @@ import { THREAD } from "../memory/thread-block.ts";
 import { PortCounters } from "../port/counters.ts";
 import type { QueueAttachment, QueueContext, RxQueue } from "../port/port.ts";
 import { QUEUE_FACTORIES, type QueueFactories } from "../port/queue-factories.ts";
+import type { Unresolved } from "../tunnel/compose.ts";
+import { resolutionRequest } from "../tunnel/resolution.ts";
+import type { TunnelState } from "../tunnel/state.ts";
+import { TunnelEngine } from "../tunnel/tunnel-engine.ts";
 import { BurstClock } from "./burst-clock.ts";
 import { HandoffReceiver, HandoffSender, HandoffTxQueue } from "./handoff.ts";
 import { Output } from "./output.ts";
@@ -56,6 +60,7 @@ export class Pmd {
   readonly #epoch: EpochReader;
   readonly #upcalls: UpcallSender;
   readonly #output: Output;
+  readonly #tunnels: TunnelEngine;
   readonly #engine: Engine;
   readonly #reinjector: Reinjector;
   readonly #handoffs: HandoffReceiver;
@@ -79,10 +84,13 @@ export class Pmd {
     this.#epoch = new EpochReader(arena, threadIndex);
     const { now } = this.#clock;
     this.#upcalls = new UpcallSender({ arena, threadIndex, pool, packets, counters, now });
+    this.#tunnels = new TunnelEngine(arena, threadIndex, pool, packets, now, (composition) =>
+      this.#ask(composition),
+    );
     this.#output = new Output({ arena, threadIndex, pool, packets, counters, upcalls: this.#upcalls });
     const vlanLimit = options.vlanLimit ?? VLAN_LIMIT_DEFAULT;
     this.#engine = new ReferenceEngine(
-      { arena, threadIndex, pool, packets, counters, vlanLimit, now },
+      { arena, threadIndex, pool, packets, counters, vlanLimit, now, tunnels: this.#tunnels },
       { output: this.#output, misses: this.#upcalls },
     );
     this.#reinjector = new Reinjector(arena, threadIndex, pool, packets, counters, this.#upcalls);
@@ -129,6 +137,11 @@ export class Pmd {
   detachPort(slot: number): void {
     this.#closeRx((rxQueue) => rxQueue.slot === slot);
     this.detachTx(slot);
+  }
+
+  /** Control path: what tunnels know of routes, neighbours and our own addresses. */
+  setTunnels(state: TunnelState): void {
+    this.#tunnels.setState(state);
   }
 
   /** One loop. Returns the packets that it moved. */
@@ -207,6 +220,14 @@ export class Pmd {
     this.#epoch.quiesce();
   }
 
+  /** Asks on the network for the address of a tunnel's next hop. */
+  #ask({ endpoint, nextHop, source }: Unresolved): void {
+    const frame = this.#packets.fromBytes(resolutionRequest(endpoint, nextHop, source), endpoint.portNo);
+    if (frame === NO_FRAME) return;
+    this.#counters.add(COUNTER.originated, 1);
+    this.#output.output(endpoint.portNo, frame);
+  }
+
   #closeRx(matches: (queue: RxQueue) => boolean): void {
     for (const queue of this.#rxQueues.filter(matches)) queue.close();
     this.#rxQueues = this.#rxQueues.filter((queue) => !matches(queue));
@@ -232,6 +253,8 @@ export class Pmd {
       packets: this.#packets,
       portCounters: new PortCounters(this.#arena, this.threadIndex, slot),
       counters: this.#counters,
+      tunnels: this.#tunnels,
+      forward: (portNo, frame) => this.#output.output(portNo, frame),
     };
   }
 }

@@ -17,6 +17,7 @@ import type { ThreadCounters } from "../datapath/counters.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
+import type { TunnelEngine } from "../tunnel/tunnel-engine.ts";
 import type { PortCounters } from "./counters.ts";
 
 export const PORT_TYPES = [
@@ -28,6 +29,15 @@ export const PORT_TYPES = [
   "patch",
   "af_packet",
   "afxdp",
+  "vxlan",
+  "geneve",
+  "gre",
+  "ip6gre",
+  "erspan",
+  "ip6erspan",
+  "gtpu",
+  "srv6",
+  "bareudp",
 ] as const;
 export type PortType = (typeof PORT_TYPES)[number];
 
@@ -66,6 +76,10 @@ export interface QueueContext {
   /** This thread's counters of this port. */
   readonly portCounters: PortCounters;
   readonly counters: ThreadCounters;
+  /** This thread's tunnels. */
+  readonly tunnels: TunnelEngine;
+  /** Out of another port, now: for queues that only change packets. */
+  readonly forward: (portNo: number, frame: number) => void;
 }
 
 /** Owned and polled by one worker. Hot. */
@@ -114,6 +128,8 @@ export interface OpenPort {
   readonly hasQueuePerWorker?: boolean;
   /** Can take packets with PACKET_CSUM_PARTIAL; others get them finished first. */
   readonly takesPartialChecksums: boolean;
+  /** Can take packets without Ethernet header; absent: they are dropped. */
+  readonly takesL3?: boolean;
   /** Options as `dpctl/show` prints them behind the type, in order. */
   readonly shownOptions: readonly (readonly [key: string, value: string])[];
   rxAttachment(queue: number): QueueAttachment;

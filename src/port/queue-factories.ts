@@ -7,11 +7,19 @@ import { patchQueues } from "./patch/queues.ts";
 import { pcapQueues } from "./pcap/queues.ts";
 import type { PortType, QueueFactory } from "./port.ts";
 import { tapQueues } from "./tap/queues.ts";
+import { tunnelQueues } from "./tunnel/queues.ts";
 
 export type QueueFactories = ReadonlyMap<PortType, QueueFactory>;
 
 export const QUEUE_FACTORIES: QueueFactories = new Map(
-  [pcapQueues, nullQueues, dummyQueues, tapQueues, patchQueues, afPacketQueues, afxdpQueues].map(
-    (factory) => [factory.type, factory],
-  ),
+  [
+    pcapQueues,
+    nullQueues,
+    dummyQueues,
+    tapQueues,
+    patchQueues,
+    afPacketQueues,
+    afxdpQueues,
+    ...tunnelQueues,
+  ].map((factory) => [factory.type, factory]),
 );

@@ -30,13 +30,20 @@ export interface ComposedHeader {
   readonly source: Ip;
 }
 
+/** The next hop's address has to be asked for at this endpoint. */
+export interface Unresolved {
+  readonly kind: "unresolved";
+  readonly endpoint: Endpoint;
+  readonly nextHop: Ip;
+  readonly source: Ip;
+}
+
 export type Composition =
   | ComposedHeader
+  | Unresolved
   /** No route, or one to a port that is not there; or the key is none that this port can send. */
   | { readonly kind: "unroutable" }
-  | { readonly kind: "invalid" }
-  /** The next hop's address has to be asked for at this endpoint. */
-  | { readonly kind: "unresolved"; readonly endpoint: Endpoint; readonly nextHop: Ip; readonly source: Ip };
+  | { readonly kind: "invalid" };
 
 /** @param innerType 0 when packets begin with Ethernet, else their Ethertype */
 export function composeHeader(

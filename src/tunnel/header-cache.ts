@@ -7,7 +7,7 @@
 import { TUNNEL_HEADER_BYTES_MAX } from "../action/attributes.ts";
 import type { Arena } from "../memory/arena.ts";
 import { TUNNEL_HEADER_COUNT, TUNNEL_HEADER_STRIDE } from "../memory/region-plan.ts";
-import { type Composition, composeHeader } from "./compose.ts";
+import { type ComposedHeader, composeHeader, type Unresolved } from "./compose.ts";
 import { policyKey } from "./policy-key.ts";
 import type { TunnelView } from "./state.ts";
 import { readTunnelKey, type TunnelKey, writeTunnelKey } from "./tunnel-key.ts";
@@ -23,7 +23,7 @@ export const RETRY_MILLIS = 1000;
 export const EGRESS_END = { none: 0, invalid: 1, unroutable: 2, unresolved: 3 } as const;
 
 /** Told when a next hop's address has to be asked for. */
-export type Unresolved = (composition: Extract<Composition, { kind: "unresolved" }>) => void;
+export type Resolve = (unresolved: Unresolved) => void;
 
 export class HeaderCache {
   /** Of the entry found last. */
@@ -38,7 +38,7 @@ export class HeaderCache {
   readonly #u32: Uint32Array;
   readonly #headers: number;
   readonly #now: Float64Array;
-  readonly #unresolved: Unresolved;
+  readonly #resolve: Resolve;
   readonly #ports = new Int32Array(TUNNEL_HEADER_COUNT).fill(-1);
   readonly #innerTypes = new Int32Array(TUNNEL_HEADER_COUNT);
   readonly #revisions = new Int32Array(TUNNEL_HEADER_COUNT);
@@ -49,20 +49,14 @@ export class HeaderCache {
   #revision = 1;
   #view: TunnelView;
 
-  constructor(
-    arena: Arena,
-    threadIndex: number,
-    now: Float64Array,
-    view: TunnelView,
-    unresolved: Unresolved,
-  ) {
+  constructor(arena: Arena, threadIndex: number, now: Float64Array, view: TunnelView, resolve: Resolve) {
     this.#arena = arena;
     this.#u32 = arena.u32;
     this.#headers =
       arena.region("tunnelHeaders").offset + threadIndex * TUNNEL_HEADER_COUNT * TUNNEL_HEADER_STRIDE;
     this.#now = now;
     this.#view = view;
-    this.#unresolved = unresolved;
+    this.#resolve = resolve;
   }
 
   /** Control path: everything is composed anew. */
@@ -142,10 +136,10 @@ export class HeaderCache {
     const composition = composeHeader(vport, key, innerType, this.#view);
     if (composition.kind === "header") this.#keep(entry, key, composition);
     else this.failure[entry] = EGRESS_END[composition.kind];
-    if (composition.kind === "unresolved") this.#unresolved(composition);
+    if (composition.kind === "unresolved") this.#resolve(composition);
   }
 
-  #keep(entry: number, key: TunnelKey, header: Extract<Composition, { kind: "header" }>): void {
+  #keep(entry: number, key: TunnelKey, header: ComposedHeader): void {
     this.failure[entry] = EGRESS_END.none;
     this.headerBytes[entry] = header.bytes.length;
     this.type[entry] = header.type;

@@ -8,7 +8,6 @@
 // Hot: once for each packet encapsulated. One copy of the header, a handful of stores; the packet's bytes are read only
 // for checksums and, its first ones, for the source port. Allocates nothing; the words it writes outside of packets are
 // the tunnels' sequence numbers, which all workers share.
-import { ACTION_END } from "../action/output-sink.ts";
 import { PacketFront } from "../action/packet-front.ts";
 import { finishChecksum } from "../action/partial-checksum.ts";
 import type { Arena } from "../memory/arena.ts";
@@ -41,8 +40,8 @@ export const EGRESS_PORT_MAX = 61000;
 const ERSPAN_TICKS_PER_MILLI = 10;
 
 export class TunnelPush {
-  /** Why the last push failed: one of ACTION_END. */
-  failure: number = ACTION_END.unable;
+  /** Whether the last push failed for want of a frame; otherwise packet or header were not in order. */
+  isOutOfFrames = false;
 
   readonly #arena: Arena;
   readonly #u8: Uint8Array;
@@ -65,8 +64,7 @@ export class TunnelPush {
   }
 
   /**
-   * Puts a header in front of the packet. Returns its first frame, or NO_FRAME, and the packet is untouched, when
-   * `failure` says why.
+   * Puts a header in front of the packet. Returns its first frame, or NO_FRAME, and the packet is untouched, then.
    * @param header arena offset of `headerBytes` bytes, Ethernet and IP headers whole
    * @param type the tunnel's, of TUNNEL_TYPE
    * @param innerType 0 when the packet begins with Ethernet, else its Ethertype
@@ -84,7 +82,7 @@ export class TunnelPush {
     const u8 = this.#u8;
     const isV6 = readBe16(u8, header + ETH_TYPE_AT) === TYPE_IPV6;
     const l4Offset = ETH_BYTES + (isV6 ? IPV6_BYTES : IPV4_BYTES);
-    this.failure = ACTION_END.unable;
+    this.isOutOfFrames = false;
     if (!this.#holdsItsFields(header + l4Offset, headerBytes - l4Offset, type)) return NO_FRAME;
     // A checksum of the inner packet that its sender left to the card cannot be finished behind an outer header.
     if ((packets.flags(frame) & PACKET_CSUM_PARTIAL) !== 0 && !finishChecksum(u8, packets, frame))
@@ -93,7 +91,7 @@ export class TunnelPush {
     const innerBytes = packets.packetBytes(frame);
     const first = this.#front.makeRoom(frame, headerBytes);
     if (first === NO_FRAME) {
-      this.failure = ACTION_END.noFrame;
+      this.isOutOfFrames = true;
       return NO_FRAME;
     }
     const head = packets.head(first) - headerBytes;

@@ -15,6 +15,7 @@ import { FramePool, fillReserve, reserveCount } from "../../src/memory/frame-poo
 import { Packets } from "../../src/memory/packets.ts";
 import { DEFAULT_SIZES } from "../../src/memory/region-plan.ts";
 import { bytesToHex } from "../../src/packet/bytes.ts";
+import { TunnelEngine } from "../../src/tunnel/tunnel-engine.ts";
 
 /** What became of a packet or a copy of it. */
 export type Fate =
@@ -95,6 +96,8 @@ class RecordingRecirculator implements Recirculator {
     return this.#key;
   }
 
+  addLines(): void {}
+
   flush(): void {
     const recircId = this.#rig.arena.u32[(this.#key + K.recirc_id) >>> 2]!;
     for (const frame of this.#waiting)
@@ -142,6 +145,7 @@ export class ActionRig {
       sink: this.#sink,
       columns: this.#columns,
       next: this.#recirculator,
+      tunnels: new TunnelEngine(this.arena, 0, this.pool, this.packets, new Float64Array(1), () => undefined),
     });
   }
 

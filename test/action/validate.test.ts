@@ -123,7 +123,6 @@ t.test("refusals name action, place, rule and what is accepted", (t) => {
     "pop_mpls(eth_type=0x800)",
     "pop_nsh()",
     "lb_output(1)",
-    "tnl_pop(1)",
     "psample(group=1)",
     "push_eth(src=00:00:00:00:00:01,dst=00:00:00:00:00:02)",
     "pop_eth",

@@ -13,6 +13,7 @@ import { afxdpQueues } from "../../../src/port/afxdp/queues.ts";
 import { PortCounters } from "../../../src/port/counters.ts";
 import { ArenaPages } from "../../../src/port/page-allocator.ts";
 import type { OpenPort, PortContext, QueueContext, RxQueue, TxQueue } from "../../../src/port/port.ts";
+import { TunnelEngine } from "../../../src/tunnel/tunnel-engine.ts";
 import type { VethEnd } from "../../support/netns.ts";
 
 export const FRAME_COUNT = 4096;
@@ -75,6 +76,10 @@ export class Rig {
       packets,
       portCounters: new PortCounters(arena, 0, slot),
       counters: new ThreadCounters(arena, 0),
+      tunnels: new TunnelEngine(arena, 0, pool, packets, new Float64Array(1), () => undefined),
+      forward: (portNo) => {
+        throw new Error(`nothing is forwarded to port ${portNo}`);
+      },
     };
   }
 

@@ -1,0 +1,182 @@
+// Everything that one thread does with tunnels: tnl_push, tnl_pop, and packets put out of tunnel ports. It knows the
+// tunnel ports and the tables of routes, neighbours and addresses as control told it last.
+//
+// Hot: one call for each packet. Memory: this thread's tunnelHeaders, sequence words of ports. Allocates nothing but
+// when a header is composed (header-cache.ts).
+import { ACTION_END } from "../action/output-sink.ts";
+import type { TunnelActions } from "../action/tunnel-actions.ts";
+import type { Arena } from "../memory/arena.ts";
+import { BATCH, BATCH_BYTES } from "../memory/batch-layout.ts";
+import { NO_FRAME, PACKET_L3 } from "../memory/frame-layout.ts";
+import type { FramePool } from "../memory/frame-pool.ts";
+import type { Packets } from "../memory/packets.ts";
+import { readBe16 } from "../packet/bytes.ts";
+import { ETH, ETH_TYPE } from "../packet/link-headers.ts";
+import { IPV4, IPV6 } from "../packet/network-headers.ts";
+import { TUNNEL_TYPE } from "../packet/tunnel-headers.ts";
+import { EGRESS_END, HeaderCache, type Resolve } from "./header-cache.ts";
+import { INHERIT_DSCP, INHERIT_ECN, INHERIT_TTL, inherit, innerMarks } from "./inherit.ts";
+import { POP_REFUSED } from "./outer-headers.ts";
+import { TunnelPop } from "./pop.ts";
+import { EGRESS_PORT_MAX, EGRESS_PORT_MIN, TunnelPush } from "./push.ts";
+import { type TunnelState, TunnelView } from "./state.ts";
+import type { TunnelVport } from "./vport.ts";
+
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const ETH_BYTES: number = ETH.headerBytes;
+const IPV4_BYTES: number = IPV4.headerBytes;
+const IPV6_BYTES: number = IPV6.headerBytes;
+const TYPE_IPV6: number = ETH_TYPE.ipv6;
+const L3 = PACKET_L3;
+const NO_FAILURE: number = EGRESS_END.none;
+/** Words of a tnl_push's argument: tnl_port, out_port, header length, type, then the header. */
+const PUSH_PORT_WORD = 0;
+const PUSH_LENGTH_WORD = 2;
+const PUSH_HEADER = 16;
+
+export const EMPTY_STATE: TunnelState = {
+  endpoints: [],
+  routes: [],
+  neighbours: [],
+  egressPorts: [EGRESS_PORT_MIN, EGRESS_PORT_MAX],
+};
+
+/** A tunnel port as this thread needs it. */
+interface EnginePort {
+  readonly vport: TunnelVport;
+  readonly type: number;
+  readonly hasGbp: boolean;
+  readonly payloadType: number;
+  /** Arena offset of its sequence word. */
+  readonly sequenceAt: number;
+  /** INHERIT_* bits of packets under the port's own key. */
+  readonly inherits: number;
+}
+
+export class TunnelEngine implements TunnelActions {
+  failure: number = ACTION_END.notPushed;
+  /** Why the last encapsulate() failed: one of EGRESS_END, or `none` when no frame was free. */
+  egressFailure: number = NO_FAILURE;
+  /** The port that the packet encapsulated last leaves by. */
+  outPort = 0;
+  outerL3: number = ETH_BYTES;
+  outerL4 = 0;
+
+  readonly #u8: Uint8Array;
+  readonly #u32: Uint32Array;
+  readonly #packets: Packets;
+  readonly #push: TunnelPush;
+  readonly #pop: TunnelPop;
+  readonly #cache: HeaderCache;
+  readonly #ports = new Map<number, EnginePort>();
+  #keyAt = 0;
+  #keyBytes = 0;
+
+  /** @param now [0] the burst's time in milliseconds */
+  constructor(
+    arena: Arena,
+    threadIndex: number,
+    pool: FramePool,
+    packets: Packets,
+    now: Float64Array,
+    resolve: Resolve,
+  ) {
+    const linear = arena.region("batches").offset + threadIndex * BATCH_BYTES + BATCH.linear;
+    this.#u8 = arena.u8;
+    this.#u32 = arena.u32;
+    this.#packets = packets;
+    this.#push = new TunnelPush(arena, pool, packets);
+    this.#pop = new TunnelPop(arena, packets, linear);
+    this.#cache = new HeaderCache(arena, threadIndex, now, new TunnelView(EMPTY_STATE), resolve);
+  }
+
+  get innerType(): number {
+    return this.#pop.innerType;
+  }
+
+  get tunnelLines(): number {
+    return this.#pop.lines;
+  }
+
+  /** Control path. */
+  setState(state: TunnelState): void {
+    this.#cache.setView(new TunnelView(state));
+    this.#push.setEgressPorts(...state.egressPorts);
+  }
+
+  /** Control path. */
+  addPort(portNo: number, vport: TunnelVport, sequenceAt: number): void {
+    const { type, hasGbp, payloadType, tos, ttl } = vport;
+    const inherits =
+      INHERIT_ECN | (tos === "inherit" ? INHERIT_DSCP : 0) | (ttl === "inherit" ? INHERIT_TTL : 0);
+    this.#ports.set(portNo, { vport, type: TUNNEL_TYPE[type], hasGbp, payloadType, sequenceAt, inherits });
+    this.#cache.invalidate();
+  }
+
+  /** Control path. */
+  removePort(portNo: number): void {
+    this.#ports.delete(portNo);
+    this.#cache.invalidate();
+  }
+
+  setEgressKey(at: number, bytes: number): void {
+    this.#keyAt = at;
+    this.#keyBytes = bytes;
+  }
+
+  push(frame: number, payload: number, innerType: number): number {
+    const word = payload >>> 2;
+    const port = this.#ports.get(this.#u32[word + PUSH_PORT_WORD]!);
+    this.failure = ACTION_END.notPushed;
+    if (port === undefined) return NO_FRAME;
+    const header = payload + PUSH_HEADER;
+    const headerBytes = this.#u32[word + PUSH_LENGTH_WORD]!;
+    const first = this.#push.push(frame, header, headerBytes, port.type, innerType, port.sequenceAt);
+    if (first === NO_FRAME)
+      this.failure = this.#push.isOutOfFrames ? ACTION_END.noFrame : ACTION_END.notPushed;
+    else this.#isEthernet(first, header);
+    return first;
+  }
+
+  pop(frame: number, l3: number, l4: number, portNo: number, key: number, dirtyLines: number): number {
+    const port = this.#ports.get(portNo);
+    return port === undefined ? POP_REFUSED : this.#pop.pop(frame, l3, l4, key, dirtyLines, port);
+  }
+
+  /**
+   * A packet put out of a tunnel port: encapsulates it under the key of setEgressKey(), or else the port's own.
+   * Returns its first frame and sets `outPort`; NO_FRAME, packet untouched, when `egressFailure` says why.
+   * @param innerType as for push
+   */
+  encapsulate(portNo: number, frame: number, innerType: number): number {
+    const port = this.#ports.get(portNo);
+    this.egressFailure = EGRESS_END.invalid;
+    if (port === undefined) return NO_FRAME;
+    const entry = this.#cache.find(port.vport, portNo, innerType, this.#keyAt, this.#keyBytes);
+    this.egressFailure = this.#cache.failure[entry]!;
+    if (this.egressFailure !== NO_FAILURE) return NO_FRAME;
+    const isOwnKey = this.#keyAt === 0;
+    const marks = isOwnKey
+      ? innerMarks(this.#u8, this.#packets.head(frame), this.#packets.dataBytes(frame), innerType)
+      : 0;
+    const header = this.#cache.headerAt(entry);
+    const type = this.#cache.type[entry]!;
+    const headerBytes = this.#cache.headerBytes[entry]!;
+    const first = this.#push.push(frame, header, headerBytes, type, innerType, port.sequenceAt);
+    if (first === NO_FRAME) {
+      if (!this.#push.isOutOfFrames) this.egressFailure = EGRESS_END.invalid;
+      return NO_FRAME;
+    }
+    this.#isEthernet(first, header);
+    if (isOwnKey) inherit(this.#u8, this.#packets.head(first), marks, port.inherits);
+    this.outPort = this.#cache.outPort[entry]!;
+    return first;
+  }
+
+  /** The packet begins with Ethernet now, whatever it began with. @param header arena offset of what was put in front */
+  #isEthernet(frame: number, header: number): void {
+    const isV6 = readBe16(this.#u8, header + ETH.type) === TYPE_IPV6;
+    this.outerL4 = ETH_BYTES + (isV6 ? IPV6_BYTES : IPV4_BYTES);
+    this.#packets.setFlags(frame, this.#packets.flags(frame) & ~L3);
+  }
+}
