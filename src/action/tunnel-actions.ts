@@ -9,6 +9,8 @@ export interface TunnelActions {
   readonly outerL4: number;
   /** Of the packet popped last: 0 for an Ethernet frame inside, else the Ethertype of the network header. */
   readonly innerType: number;
+  /** The port that the packet popped last is for: the one asked for, or one that shares its place. */
+  readonly poppedPort: number;
   /** Key lines that the last pop wrote, bit n for line n; they are no others than tunnels use. */
   readonly tunnelLines: number;
   /**

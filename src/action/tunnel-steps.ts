@@ -103,7 +103,7 @@ export class TunnelSteps {
     const tunnels = this.#tunnels;
     const portNo = this.#u32[(action + HEADER_BYTES) >>> 2]!;
     const bytes = tunnels.pop(frame, l3, l4, portNo, this.#spareKey, this.#spareLines);
-    const { innerType, tunnelLines } = tunnels;
+    const { innerType, tunnelLines, poppedPort } = tunnels;
     this.#spareLines = bytes < 0 ? this.#spareLines | tunnelLines : tunnelLines;
     if (bytes < 0 || bytes > packets.packetBytes(frame)) {
       this.#sink.drop(frame, ACTION_END.notPopped);
@@ -112,11 +112,11 @@ export class TunnelSteps {
     this.#front.takeOff(frame, bytes);
     const flags = packets.flags(frame);
     packets.setFlags(frame, innerType === 0 ? flags & ~L3 : flags | L3);
-    packets.setPortNo(frame, portNo);
+    packets.setPortNo(frame, poppedPort);
     const key = this.#next.add(this.#columns, slot, frame);
     if (key === 0) return;
     metadata.store(key, this.#u32[(this.#columns.keys + slot * KEY_STRIDE + RECIRC_ID) >>> 2]!);
-    this.#u32[(key + IN_PORT) >>> 2] = portNo;
+    this.#u32[(key + IN_PORT) >>> 2] = poppedPort;
     this.#u32[(key + PACKET_TYPE) >>> 2] = innerType === 0 ? 0 : NS_ETHERTYPE | (swap16(innerType) << 16);
     const lines = tunnelLines | this.#u32[this.#columns.dirtyLines + slot]!;
     for (let line = TUNNEL_LINE; lines >>> line !== 0; line += 1) {

@@ -28,6 +28,13 @@ export function writeIp(bytes: Uint8Array, offset: number, ip: Ip): void {
     bytes[offset + index] = Number(rest & 0xffn);
 }
 
+/** Four bytes or sixteen. */
+export function ipBytes(ip: Ip): Uint8Array {
+  const bytes = new Uint8Array(isIpv4(ip) ? 4 : 16);
+  writeIp(bytes, 0, ip);
+  return bytes;
+}
+
 /** As OVS prints it: dotted when it is IPv4; `::` for none. */
 export function formatIp(ip: Ip): string {
   const bytes = new Uint8Array(16);

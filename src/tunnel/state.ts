@@ -5,10 +5,21 @@ import type { Ip } from "./ip.ts";
 import type { Neighbour } from "./neighbours.ts";
 import { type NextHop, type Route, RouteTable } from "./routes.ts";
 
+export interface Listener {
+  readonly portNo: number;
+  readonly name: string;
+  /** IP protocols of its outer packets. */
+  readonly protocols: readonly number[];
+  /** UDP port, 0 for tunnels without UDP. */
+  readonly dstPort: number;
+}
+
 export interface TunnelState {
   readonly endpoints: readonly Endpoint[];
   readonly routes: readonly Route[];
   readonly neighbours: readonly Neighbour[];
+  /** What comes for tunnels, and the ports that it is for; the first of equals counts. */
+  readonly listeners: readonly Listener[];
   /** UDP source ports: from the first on and below the second. */
   readonly egressPorts: readonly [min: number, max: number];
 }

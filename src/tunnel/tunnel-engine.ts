@@ -5,6 +5,7 @@
 // when a header is composed (header-cache.ts).
 import { ACTION_END } from "../action/output-sink.ts";
 import type { TunnelActions } from "../action/tunnel-actions.ts";
+import { K } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
 import { BATCH, BATCH_BYTES } from "../memory/batch-layout.ts";
 import { NO_FRAME, PACKET_L3 } from "../memory/frame-layout.ts";
@@ -16,6 +17,7 @@ import { IPV4, IPV6 } from "../packet/network-headers.ts";
 import { TUNNEL_TYPE } from "../packet/tunnel-headers.ts";
 import { EGRESS_END, HeaderCache, type Resolve } from "./header-cache.ts";
 import { INHERIT_DSCP, INHERIT_ECN, INHERIT_TTL, inherit, innerMarks } from "./inherit.ts";
+import { ipBytes, NO_IP } from "./ip.ts";
 import { POP_REFUSED } from "./outer-headers.ts";
 import { TunnelPop } from "./pop.ts";
 import { EGRESS_PORT_MAX, EGRESS_PORT_MIN, TunnelPush } from "./push.ts";
@@ -38,6 +40,7 @@ export const EMPTY_STATE: TunnelState = {
   endpoints: [],
   routes: [],
   neighbours: [],
+  listeners: [],
   egressPorts: [EGRESS_PORT_MIN, EGRESS_PORT_MAX],
 };
 
@@ -51,6 +54,10 @@ interface EnginePort {
   readonly sequenceAt: number;
   /** INHERIT_* bits of packets under the port's own key. */
   readonly inherits: number;
+  /** The far end's address as keys have it, 4 or 16 bytes; null when anybody may be it. */
+  readonly remote: Uint8Array | null;
+  /** The tunnel id that packets must have, eight bytes; null for any. */
+  readonly inKey: Uint8Array | null;
 }
 
 export class TunnelEngine implements TunnelActions {
@@ -59,6 +66,7 @@ export class TunnelEngine implements TunnelActions {
   egressFailure: number = NO_FAILURE;
   /** The port that the packet encapsulated last leaves by. */
   outPort = 0;
+  poppedPort = 0;
   outerL3: number = ETH_BYTES;
   outerL4 = 0;
 
@@ -109,7 +117,16 @@ export class TunnelEngine implements TunnelActions {
     const { type, hasGbp, payloadType, tos, ttl } = vport;
     const inherits =
       INHERIT_ECN | (tos === "inherit" ? INHERIT_DSCP : 0) | (ttl === "inherit" ? INHERIT_TTL : 0);
-    this.#ports.set(portNo, { vport, type: TUNNEL_TYPE[type], hasGbp, payloadType, sequenceAt, inherits });
+    this.#ports.set(portNo, {
+      vport,
+      type: TUNNEL_TYPE[type],
+      hasGbp,
+      payloadType,
+      sequenceAt,
+      inherits,
+      remote: vport.remote === NO_IP ? null : ipBytes(vport.remote),
+      inKey: typeof vport.inKey === "bigint" ? idBytes(vport.inKey) : null,
+    });
     this.#cache.invalidate();
   }
 
@@ -140,7 +157,36 @@ export class TunnelEngine implements TunnelActions {
 
   pop(frame: number, l3: number, l4: number, portNo: number, key: number, dirtyLines: number): number {
     const port = this.#ports.get(portNo);
-    return port === undefined ? POP_REFUSED : this.#pop.pop(frame, l3, l4, key, dirtyLines, port);
+    if (port === undefined) return POP_REFUSED;
+    const bytes = this.#pop.pop(frame, l3, l4, key, dirtyLines, port);
+    this.poppedPort = portNo;
+    if (bytes === POP_REFUSED || this.#isFor(port, key)) return bytes;
+    return this.#findSibling(port, key) ? bytes : POP_REFUSED;
+  }
+
+  /** Ports with far ends of their own may share type and UDP port: the packet is for the one that it comes from. */
+  #findSibling({ type, vport }: EnginePort, key: number): boolean {
+    for (const [portNo, port] of this.#ports) {
+      if (port.type !== type || port.vport.dstPort !== vport.dstPort || !this.#isFor(port, key)) continue;
+      this.poppedPort = portNo;
+      return true;
+    }
+    return false;
+  }
+
+  /** @param key arena offset of a key whose tunnel fields are there */
+  #isFor({ remote, inKey }: EnginePort, key: number): boolean {
+    if (remote !== null) {
+      const field = remote.length === 4 ? K.tun_src : K.tun_ipv6_src;
+      if (!this.#isEqual(key + field, remote)) return false;
+    }
+    return inKey === null || this.#isEqual(key + K.tun_id, inKey);
+  }
+
+  #isEqual(at: number, bytes: Uint8Array): boolean {
+    for (let index = 0; index < bytes.length; index += 1)
+      if (this.#u8[at + index] !== bytes[index]) return false;
+    return true;
   }
 
   /**
@@ -179,4 +225,10 @@ export class TunnelEngine implements TunnelActions {
     this.outerL4 = ETH_BYTES + (isV6 ? IPV6_BYTES : IPV4_BYTES);
     this.#packets.setFlags(frame, this.#packets.flags(frame) & ~L3);
   }
+}
+
+function idBytes(id: bigint): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, id);
+  return bytes;
 }
