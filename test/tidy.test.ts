@@ -40,7 +40,7 @@ const tracked = execFileSync("git", ["ls-files", "--cached", "--others", "--excl
 })
   .split("\n")
   .filter((file) => file !== "");
-const sources = tracked.filter((file) => /^(src|workers|scripts|test)\/.*\.ts$/.test(file));
+const sources = tracked.filter((file) => /^(src|workers|scripts|examples|test)\/.*\.ts$/.test(file));
 
 const parse = (file: string): ts.SourceFile =>
   ts.createSourceFile(file, readFileSync(join(root, file), "utf8"), ts.ScriptTarget.ES2023, true);

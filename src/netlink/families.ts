@@ -18,6 +18,7 @@ import {
 import { DATAPATH_ATTRIBUTES } from "./datapath-messages.ts";
 import { FLOW_ATTRIBUTES } from "./flow-messages.ts";
 import { PACKET_ATTRIBUTES } from "./packet-messages.ts";
+import { PSAMPLE_ATTRIBUTES } from "./psample-messages.ts";
 import { VPORT_ATTRIBUTES } from "./vport-messages.ts";
 
 export interface FamilyRow {
@@ -118,6 +119,14 @@ export const FAMILY = {
     hasOvsHeader: true,
     attributes: PACKET_ATTRIBUTES,
     group: undefined,
+  },
+  psample: {
+    id: 22,
+    name: "psample",
+    version: 1,
+    hasOvsHeader: false,
+    attributes: PSAMPLE_ATTRIBUTES,
+    group: { id: 4, name: "packets" },
   },
   socket: {
     id: 21,

@@ -1,5 +1,8 @@
 // Who listens on which pid, and how many packets each pid got.
 
+/** Stands for the group that psample() sends to; no netlink socket has it. */
+export const PSAMPLE_PID = 0xffffffff;
+
 export interface Upcall {
   /** A packet that hit no flow, or one of a userspace() action. */
   readonly kind: "miss" | "action";
@@ -13,7 +16,7 @@ export interface Upcall {
   readonly packetBytes: number;
   /** The hash that chooses among a port's pids. */
   readonly hash: number;
-  /** The userspace() action's nested attributes: pid, userdata and the rest. Empty for a miss. */
+  /** Nested attributes of userspace() (pid, userdata and the rest) or psample() (group, cookie). Empty for a miss. */
   readonly attributes: Uint8Array;
   /** The flow's actions when the userspace() action asked for them, else empty. */
   readonly actions: Uint8Array;

@@ -24,6 +24,7 @@ import {
   NLMSG,
 } from "../../src/netlink/message.ts";
 import { PACKET_ATTRIBUTES, PACKET_COMMAND } from "../../src/netlink/packet-messages.ts";
+import { PSAMPLE_ATTRIBUTES, PSAMPLE_COMMAND } from "../../src/netlink/psample-messages.ts";
 import {
   TUNNEL_OPTIONS,
   VPORT_ATTRIBUTES,
@@ -100,11 +101,17 @@ const KERNEL_NAMES: Readonly<Record<string, string>> = {
   CTRL_CMD_GET_FAMILY: "CTRL_CMD_GETFAMILY",
   CTRL_CMD_NEW_FAMILY: "CTRL_CMD_NEWFAMILY",
   OVS_DP_F_UPCALL_PER_CPU: "OVS_DP_F_DISPATCH_UPCALL_PER_CPU",
-  NLM_F_ACK_TLVS: "NLM_F_ACK_TLVS",
+  PSAMPLE_ATTR_IN_PORT: "PSAMPLE_ATTR_IIFINDEX",
+  PSAMPLE_ATTR_OUT_PORT: "PSAMPLE_ATTR_OIFINDEX",
+  PSAMPLE_ATTR_ORIGINAL_BYTES: "PSAMPLE_ATTR_ORIGSIZE",
+  PSAMPLE_ATTR_GROUP: "PSAMPLE_ATTR_SAMPLE_GROUP",
+  PSAMPLE_ATTR_SEQUENCE: "PSAMPLE_ATTR_GROUP_SEQ",
+  PSAMPLE_ATTR_RATE: "PSAMPLE_ATTR_SAMPLE_RATE",
+  PSAMPLE_ATTR_PROTOCOL: "PSAMPLE_ATTR_PROTO",
 };
 /** Newer than the header of Debian 12, or numbers of userspace. */
 const NEWER =
-  /^(OVS_VPORT_ATTR_UPCALL_STATS|OVS_PACKET_ATTR_UPCALL_PID|OVS_VPORT_TYPE_(ERSPAN|IP6.*|GTPU|BAREUDP|SRV6)|.*_PAD)$/;
+  /^(OVS_VPORT_ATTR_UPCALL_STATS|PSAMPLE_ATTR_(USER_COOKIE|PROBABILITY)|OVS_PACKET_ATTR_UPCALL_PID|OVS_VPORT_TYPE_(ERSPAN|IP6.*|GTPU|BAREUDP|SRV6)|.*_PAD)$/;
 
 function ourNumbers(): Map<string, number> {
   const all = new Map<string, number>();
@@ -130,6 +137,8 @@ function ourNumbers(): Map<string, number> {
   add("OVS_DP_F_", USER_FEATURE);
   add("CTRL_ATTR_", types(CTRL_ATTRIBUTES));
   add("CTRL_CMD_", CTRL_COMMAND);
+  add("PSAMPLE_ATTR_", types(PSAMPLE_ATTRIBUTES));
+  add("PSAMPLE_CMD_", PSAMPLE_COMMAND);
   add("NLM_F_", NLM_F);
   add("NLMSG_", NLMSG);
   all.set("GENL_ID_CTRL", FAMILY.control.id);
@@ -138,7 +147,7 @@ function ourNumbers(): Map<string, number> {
   return all;
 }
 
-const HEADERS = ["netlink", "genetlink", "openvswitch"].map((name) => `linux/${name}.h`);
+const HEADERS = ["netlink", "genetlink", "openvswitch", "psample"].map((name) => `linux/${name}.h`);
 const headersMissing = !HEADERS.every((name) => existsSync(`/usr/include/${name}`))
   ? "the kernel's header files are not installed"
   : spawnSync("g++", ["--version"]).error !== undefined && "no compiler";

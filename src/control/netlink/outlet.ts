@@ -3,12 +3,13 @@
 // holds its queues until then (upcall/upcall-outlet.ts).
 import { FAMILY } from "../../netlink/families.ts";
 import { FLOW_ATTRIBUTES, FLOW_COMMAND } from "../../netlink/flow-messages.ts";
+import { PSAMPLE_PID, type Upcall } from "../../upcall/pid-listeners.ts";
 import { upcallBytes } from "../../upcall/upcall-outlet.ts";
 import type { FlowChangeEvent, HandlerOutput, PidOutput } from "../handler-protocol.ts";
 import type { NetlinkContext } from "./context.ts";
 import { encodeNotice } from "./exchange.ts";
 import { flowAttributes } from "./flow-messages.ts";
-import { encodeUpcall } from "./upcall-messages.ts";
+import { encodeSample, encodeUpcall } from "./upcall-messages.ts";
 
 const FLOW_COMMANDS = {
   added: FLOW_COMMAND.new,
@@ -26,6 +27,7 @@ export class Outlet {
   readonly #context: NetlinkContext;
   #written = new Map<string, Written>();
   #flowEvents = 0;
+  #sequence = 0;
   #isReporting = false;
 
   constructor(context: NetlinkContext) {
@@ -42,6 +44,10 @@ export class Outlet {
   }
 
   #upcalls({ pid, upcalls, lost }: PidOutput): void {
+    if (pid === PSAMPLE_PID) {
+      this.#samples(upcalls, lost);
+      return;
+    }
     const listener = this.#context.subscriptions.listener(pid);
     listener?.countLoss(lost);
     for (const upcall of upcalls) {
@@ -50,6 +56,18 @@ export class Outlet {
       if (listener === undefined) written();
       else
         listener.deliver(encodeUpcall(upcall, this.#context.vlanLimit, this.#context.egressTunnel), written);
+    }
+  }
+
+  /** Every member has a bound of its own (connection.ts), so the handler's queue is free at once. */
+  #samples(upcalls: readonly Upcall[], lost: number): void {
+    const { subscriptions } = this.#context;
+    const group = FAMILY.psample.group.id;
+    for (const member of subscriptions.members(group)) member.countLoss(lost);
+    for (const upcall of upcalls) {
+      subscriptions.notify(group, encodeSample(upcall, this.#sequence));
+      this.#sequence = (this.#sequence + 1) >>> 0;
+      this.#countWritten(PSAMPLE_PID, upcall.portNo, upcallBytes(upcall));
     }
   }
 

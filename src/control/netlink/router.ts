@@ -65,8 +65,7 @@ export class Router {
   /** Returns whether it was a dump, which has an end of its own. */
   async #handle(connection: Connection, message: NetlinkMessage): Promise<boolean> {
     const family: FamilyRow | undefined = FAMILIES.find(({ id }) => id === message.type);
-    const service = this.#services.get(message.type);
-    if (family === undefined || service === undefined)
+    if (family === undefined)
       throw new NetlinkError(
         "ENOENT",
         `there is no family ${message.type}; ask nlctrl for one by its name`,
@@ -74,6 +73,8 @@ export class Router {
       );
     const exchange = new Exchange(connection, message, family);
     if (family.hasOvsHeader) requireDatapath(message);
+    const service = this.#services.get(family.id);
+    if (service === undefined) throw exchange.unsupported();
     await service(exchange);
     return exchange.isDump;
   }

@@ -2,6 +2,7 @@
 // whether anybody watches flows.
 import { NetlinkError } from "../../netlink/errno.ts";
 import { FAMILIES, FAMILY } from "../../netlink/families.ts";
+import { PSAMPLE_PID } from "../../upcall/pid-listeners.ts";
 import type { HandlerLink } from "../handler-link.ts";
 import type { Connection } from "./connection.ts";
 
@@ -36,6 +37,10 @@ export class Subscriptions {
   /** Binds the program to a pid, to a free one for 0. @throws NetlinkError */
   async bind(connection: Connection, wanted: number): Promise<number> {
     const pid = wanted === 0 ? this.#freePid() : wanted;
+    if (pid === PSAMPLE_PID) {
+      const group = FAMILY.psample.group.id;
+      throw new NetlinkError("EINVAL", `pid ${pid} stands for psample(); join group ${group} for it`);
+    }
     if (this.#byPid.has(pid)) throw new NetlinkError("EADDRINUSE", `pid ${pid} is bound already`);
     if (connection.pids.size >= PIDS_MAX)
       throw new NetlinkError("ENOBUFS", `${PIDS_MAX} pids are bound, the most of one connection; unbind one`);
@@ -59,14 +64,14 @@ export class Subscriptions {
     const members = this.#byGroup.get(group) ?? new Set();
     this.#byGroup.set(group, members.add(connection));
     connection.groups.add(group);
-    await this.#watchFlows();
+    await this.#tellHandler(group);
   }
 
   /** @throws NetlinkError */
   async leave(connection: Connection, group: number): Promise<void> {
     if (!connection.groups.delete(group)) throw new NetlinkError("ENOENT", `no member of group ${group}`);
     this.#byGroup.get(group)?.delete(connection);
-    await this.#watchFlows();
+    await this.#tellHandler(group);
   }
 
   /** The program is gone. Returns the pids that it was bound to. */
@@ -77,15 +82,18 @@ export class Subscriptions {
     return pids;
   }
 
-  async #watchFlows(): Promise<void> {
-    const members = this.#byGroup.get(FAMILY.flow.group.id);
-    await this.#handler.ask("watchFlows", { isWatched: members !== undefined && members.size > 0 });
+  /** The handler gathers changes of flows, and packets of psample(), only while somebody wants them. */
+  async #tellHandler(group: number): Promise<void> {
+    const isWatched = (this.#byGroup.get(group)?.size ?? 0) > 0;
+    if (group === FAMILY.flow.group.id) await this.#handler.ask("watchFlows", { isWatched });
+    if (group === FAMILY.psample.group.id)
+      await this.#handler.ask(isWatched ? "listen" : "unlisten", { pid: PSAMPLE_PID });
   }
 
   #freePid(): number {
     while (this.#byPid.has(this.#nextPid)) this.#nextPid += 1;
     const pid = this.#nextPid;
-    this.#nextPid = pid === 0xffffffff ? PID_CHOSEN_MIN : pid + 1;
+    this.#nextPid = pid === PSAMPLE_PID - 1 ? PID_CHOSEN_MIN : pid + 1;
     return pid;
   }
 }

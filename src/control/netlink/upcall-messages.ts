@@ -1,5 +1,5 @@
 // Upcalls as OVS_PACKET_CMD_MISS and _ACTION.
-import { USERSPACE } from "../../action/attributes.ts";
+import { PSAMPLE, USERSPACE } from "../../action/attributes.ts";
 import { findAttribute, payloadOf } from "../../flow/nlattr.ts";
 import { attributesFromPacketKey } from "../../flow/odp/match.ts";
 import { FAMILY } from "../../netlink/families.ts";
@@ -9,6 +9,7 @@ import {
   PACKET_HASH,
   type PacketAttributes,
 } from "../../netlink/packet-messages.ts";
+import { PSAMPLE_ATTRIBUTES, PSAMPLE_COMMAND } from "../../netlink/psample-messages.ts";
 import type { Upcall } from "../../upcall/pid-listeners.ts";
 import { encodeNotice } from "./exchange.ts";
 
@@ -25,6 +26,21 @@ export function encodeUpcall(upcall: Upcall, vlanLimit: number, egressTunnel?: E
   );
 }
 
+/** A packet of psample(). */
+export function encodeSample(upcall: Upcall, sequence: number): Uint8Array {
+  const { attributes, packet, packetBytes, portNo } = upcall;
+  const group = findAttribute(attributes, PSAMPLE.group);
+  const cookie = findAttribute(attributes, PSAMPLE.cookie);
+  return encodeNotice(FAMILY.psample, PSAMPLE_COMMAND.sample, PSAMPLE_ATTRIBUTES, {
+    inPort: portNo & 0xffff,
+    originalBytes: packetBytes,
+    group: group === undefined ? undefined : readWord(payloadOf(attributes, group)),
+    sequence,
+    userCookie: cookie === undefined ? undefined : payloadOf(attributes, cookie),
+    data: packet,
+  });
+}
+
 function attributesOf(upcall: Upcall, vlanLimit: number, egressTunnel?: EgressTunnel): PacketAttributes {
   const { packet, packetBytes, key, hash, attributes, actions } = upcall;
   const userdata = findAttribute(attributes, USERSPACE.userdata);
@@ -35,14 +51,12 @@ function attributesOf(upcall: Upcall, vlanLimit: number, egressTunnel?: EgressTu
     key: attributesFromPacketKey(key, vlanLimit),
     userdata: userdata === undefined ? undefined : payloadOf(attributes, userdata),
     egressTunnelKey:
-      tunnelPort === undefined
-        ? undefined
-        : egressTunnel?.(readPortNo(payloadOf(attributes, tunnelPort)), key),
+      tunnelPort === undefined ? undefined : egressTunnel?.(readWord(payloadOf(attributes, tunnelPort)), key),
     actions: asksForActions ? actions : undefined,
     length: packetBytes === packet.length ? undefined : packetBytes,
     hash: BigInt(hash) | PACKET_HASH.software | PACKET_HASH.l4,
   };
 }
 
-const readPortNo = (payload: Uint8Array): number =>
+const readWord = (payload: Uint8Array): number =>
   new DataView(payload.buffer, payload.byteOffset, payload.byteLength).getUint32(0, true);

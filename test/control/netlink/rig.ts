@@ -37,6 +37,8 @@ export async function netlinkRig(t: Test, ports: number, settings = ""): Promise
   const sizes = "memory: { frames: 4096, flows: 20000, kernel-ring-bytes: 1048576, huge-pages: off }\n";
   const text = `${sizes}debug: { ledger: true }\nworkers: { sleep-micros-max: 200 }\nlog: "off"\n${settings}${list}`;
   const running = await Switch.start(parseConfig(text, "rig.yaml"), new Log("off"));
+  // Requests are answered in their order: the policy knows the ports then.
+  await running.handler.ask("stats", {});
   const folder = mkdtempSync(join(tmpdir(), "millrace-netlink-"));
   const path = join(folder, "nl");
   const logged: string[] = [];
