@@ -37,6 +37,7 @@ constexpr Export kExports[] = {
     {"fdWatch", Guarded<FdWatch>},
     {"linkList", Guarded<LinkList>},
     {"linkByName", Guarded<LinkByName>},
+    {"linkByIndex", Guarded<LinkByIndex>},
     {"linkSetUp", Guarded<LinkSetUp>},
     {"linkSetMtu", Guarded<LinkSetMtu>},
     {"linkEventsRead", Guarded<LinkEventsRead>},

@@ -37,6 +37,7 @@ Napi::Value FdWatch(const Napi::CallbackInfo& info);
 // link.cc
 Napi::Value LinkList(const Napi::CallbackInfo& info);
 Napi::Value LinkByName(const Napi::CallbackInfo& info);
+Napi::Value LinkByIndex(const Napi::CallbackInfo& info);
 Napi::Value LinkSetUp(const Napi::CallbackInfo& info);
 Napi::Value LinkSetMtu(const Napi::CallbackInfo& info);
 Napi::Value LinkEventsRead(const Napi::CallbackInfo& info);

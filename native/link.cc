@@ -75,6 +75,19 @@ Napi::Object LinkToJs(Napi::Env env, const nlmsghdr* message) {
   return link;
 }
 
+/** The link that a request names, or undefined when there is none. */
+Napi::Value OneLink(Napi::Env env, int fd, NetlinkRequest& request, const std::string& object) {
+  Napi::Value link = env.Undefined();
+  try {
+    NetlinkTransact(fd, request, object, [&](const nlmsghdr* message) {
+      if (message->nlmsg_type == RTM_NEWLINK) link = LinkToJs(env, message);
+    });
+  } catch (const SystemError& error) {
+    if (error.error() != ENODEV) throw;
+  }
+  return link;
+}
+
 void ChangeLink(int fd, uint32_t ifindex, unsigned flags, unsigned change, uint32_t mtu,
                 const std::string& object) {
   ifinfomsg body{};
@@ -104,15 +117,16 @@ Napi::Value LinkByName(const Napi::CallbackInfo& info) {
   const std::string name = args.InterfaceName(1, "name");
   NetlinkRequest request(RTM_GETLINK, 0, ifinfomsg{});
   request.Add(IFLA_IFNAME, name.c_str(), name.size() + 1);
-  Napi::Value link = info.Env().Undefined();
-  try {
-    NetlinkTransact(args.Fd(0), request, "RTM_GETLINK, " + name, [&](const nlmsghdr* message) {
-      if (message->nlmsg_type == RTM_NEWLINK) link = LinkToJs(info.Env(), message);
-    });
-  } catch (const SystemError& error) {
-    if (error.error() != ENODEV) throw;
-  }
-  return link;
+  return OneLink(info.Env(), args.Fd(0), request, "RTM_GETLINK, " + name);
+}
+
+/** linkByIndex(fd, ifindex): the link, or undefined when there is none of that index. */
+Napi::Value LinkByIndex(const Napi::CallbackInfo& info) {
+  Args args(info, "linkByIndex");
+  ifinfomsg body{};
+  body.ifi_index = static_cast<int>(args.U32(1, "ifindex"));
+  NetlinkRequest request(RTM_GETLINK, 0, body);
+  return OneLink(info.Env(), args.Fd(0), request, "RTM_GETLINK, ifindex " + std::to_string(body.ifi_index));
 }
 
 /** linkSetUp(fd, ifindex, up, name). */

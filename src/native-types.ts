@@ -275,6 +275,7 @@ export interface Native {
   linkOpen(netns: number): number;
   linkList(fd: number): Link[];
   linkByName(fd: number, name: string): Link | undefined;
+  linkByIndex(fd: number, ifindex: number): Link | undefined;
   linkSetUp(fd: number, ifindex: number, up: boolean, name: string): void;
   linkSetMtu(fd: number, ifindex: number, mtu: number, name: string): void;
   addressList(fd: number): InterfaceAddress[];

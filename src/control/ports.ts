@@ -3,6 +3,7 @@
 // Closing takes two grace periods: workers let the queues go (queue-sharing.ts), then nobody can know the slot any more.
 // Opening, closing and opening again run one after the other, in the order asked for.
 import { EventEmitter } from "node:events";
+import { isDeepStrictEqual } from "node:util";
 import { ThreadCounters } from "../datapath/counters.ts";
 import { DROP } from "../datapath/drop-reason.ts";
 import type { Arena } from "../memory/arena.ts";
@@ -291,8 +292,14 @@ export class Ports extends EventEmitter<{
     const status = port.status();
     this.#statuses.set(slot, status);
     this.#table.update(slot, flagsOf(port, status), status.mtu + LINK_HEADER_BYTES);
-    if (before?.up !== status.up || before.mtu !== status.mtu) this.emit("changed", port, status);
+    if (isChange(before, status)) this.emit("changed", port, status);
   }
+}
+
+/** Why a port stays down is told by who tries to bring it back; what is wrong with one that is up, here. */
+function isChange(before: PortStatus | undefined, { up, mtu, notes }: PortStatus): boolean {
+  if (before?.up !== up || before.mtu !== mtu) return true;
+  return up && !isDeepStrictEqual(before.notes, notes);
 }
 
 function flagsOf(port: OpenPort, status: PortStatus): number {

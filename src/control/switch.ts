@@ -149,6 +149,7 @@ export class Switch implements SwitchView {
     const log = this.#log.module("bridge");
     this.ports.on("added", (port) => {
       log.info(`port ${port.spec.name} is number ${port.portNo}`);
+      for (const note of this.ports.status(port).notes) log.warn(`port ${port.spec.name}: ${note}`);
       void this.handler.ask("setPort", { portNo: port.portNo, vlan: this.#vlanOf(port) });
     });
     this.ports.on("removed", (port) => {

@@ -2,6 +2,7 @@
 // it, watched while the port is open. Shared by the port types that take an interface over (af_packet, afxdp).
 // Control thread.
 import { type Link, type Native, native } from "../native.ts";
+import { NO_OFFLOADS, type OffloadRules, readOffloadNotes } from "./offloads.ts";
 import type { PortStatus } from "./port.ts";
 
 /** The namespace that the process itself is in. */
@@ -19,14 +20,6 @@ export interface InterfaceOptions {
   /** The interface vanished and another of its name came. */
   readonly reappeared: () => void;
 }
-
-/** Offloads that change what a port sees of its packets: ethtool's names, what goes wrong, how to switch it off. */
-const HIDING_FEATURES: readonly (readonly [feature: string, effect: string, setting: string])[] = [
-  ["rx-vlan-hw-parse", "received VLAN tags are taken off before the port sees the frame", "rxvlan off"],
-  ["rx-gro", "received TCP segments are merged", "gro off"],
-  ["rx-gro-hw", "received TCP segments are merged by the device", "rx-gro-hw off"],
-  ["rx-lro", "received TCP segments are merged by the device", "lro off"],
-];
 
 export class KernelInterface {
   readonly name: string;
@@ -77,29 +70,27 @@ export class KernelInterface {
     return this.#link;
   }
 
+  /** Up and with a carrier, as of the last link event. */
+  get isUp(): boolean {
+    return this.#link?.up === true && this.#link.carrier;
+  }
+
   /** Asks the kernel for the link's state now; what events told so far may be older. */
   refresh(): void {
     const now = this.#native.linkByName(this.#linkFd, this.name);
     this.#link = now?.ifindex === this.ifindex ? now : undefined;
   }
 
-  status(moreNotes: readonly string[] = []): PortStatus {
+  /** The state as of the last link event, with notes on offloads as they are now. */
+  status(offloads: OffloadRules = NO_OFFLOADS): PortStatus {
     const link = this.#link;
     if (link === undefined) return { up: false, mtu: 0, notes: [`interface ${this.#where()} is gone`] };
-    const up = link.up && link.carrier;
+    const up = this.isUp;
     const notes = [
       ...(up ? [] : [link.up ? "no carrier" : `interface is down; ip link set ${this.name} up`]),
-      ...moreNotes,
+      ...readOffloadNotes(this, link, offloads),
     ];
     return { up, mtu: link.mtu, notes };
-  }
-
-  /** Offloads that are on and hide bytes or leave them unfinished, each with the command that ends it. */
-  hidingOffloads(): string[] {
-    const features = this.#native.ethtoolFeatures(this.#ethtoolFd, this.name);
-    return HIDING_FEATURES.flatMap(([feature, effect, setting]) =>
-      features[feature]?.active ? [`${feature} is on: ${effect}; ethtool -K ${this.name} ${setting}`] : [],
-    );
   }
 
   close(): void {

@@ -20,6 +20,7 @@ class FakePort implements OpenPort {
   readonly slot: number;
   readonly context: PortContext;
   closes = 0;
+  notes: readonly string[] = [];
   closing: Promise<void> = Promise.resolve();
 
   constructor(context: PortContext, spec: PortSpec, portNo: number, slot: number) {
@@ -39,7 +40,7 @@ class FakePort implements OpenPort {
 
   status() {
     this.#expectOpen();
-    return { up: true, mtu: 1500, notes: [] };
+    return { up: true, mtu: 1500, notes: this.notes };
   }
 
   foldKernelCounters(): void {
@@ -183,5 +184,19 @@ t.test("a port whose queues no worker takes leaves nothing behind", async (t) =>
   t.equal(opened[0]!.closes, 1);
   t.strictSame(ports.list(), []);
   t.match(await ports.add(SPEC), { portNo: 1, slot: 0 });
+  await ports.removeAll();
+});
+
+t.test("what is wrong with a port is asked for again by every poll, and told when it changes", async (t) => {
+  const { ports, opened } = rig();
+  const port = await ports.add(SPEC);
+  const told: (readonly string[])[] = [];
+  ports.on("changed", (_port, { notes }) => told.push(notes));
+  for (const notes of [["rx-gro is on"], ["rx-gro is on"], []]) {
+    opened[0]!.notes = notes;
+    ports.poll();
+    t.strictSame(ports.status(port).notes, notes);
+  }
+  t.strictSame(told, [["rx-gro is on"], []]);
   await ports.removeAll();
 });

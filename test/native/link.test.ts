@@ -49,6 +49,7 @@ t.test("links are what ip(8) shows", { skip }, (t) => {
       row.ifname,
     );
     t.strictSame(addon.linkByName(fd, row.ifname)?.ifindex, row.ifindex);
+    t.strictSame(addon.linkByIndex(fd, row.ifindex)?.name, row.ifname);
   }
   const index = (name: string): number => links.find((link) => link.name === name)!.ifindex;
   t.match(
@@ -61,6 +62,7 @@ t.test("links are what ip(8) shows", { skip }, (t) => {
   );
   t.equal(XDP_MODES[links.find(({ name }) => name === inner.name)!.xdpMode], "none");
   t.equal(addon.linkByName(fd, "no-such-link"), undefined);
+  t.equal(addon.linkByIndex(fd, 0x7fff_ffff), undefined);
   t.end();
 });
 

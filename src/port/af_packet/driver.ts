@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { type Native, native, PACKET_FANOUT } from "../../native.ts";
 import { PORT_COUNTER } from "../counters.ts";
 import { KernelInterface } from "../kernel-interface.ts";
+import { type OffloadRules, OWN_OFFLOADS, PEER_OFFLOADS } from "../offloads.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, PortStatus, QueueAttachment } from "../port.ts";
 import { TxPending } from "../tx-pending.ts";
 import {
@@ -26,6 +27,12 @@ const optionSchema = v.strictObject({
   netns: v.optional(v.string()),
   force: v.optional(v.boolean(), false),
 });
+
+/** Tags that the kernel keeps beside a packet are put back (queues.ts), so those offloads do no harm. */
+const OFFLOADS: OffloadRules = {
+  own: [OWN_OFFLOADS.gro, OWN_OFFLOADS.hardwareGro, OWN_OFFLOADS.lro],
+  peer: [PEER_OFFLOADS.checksum, PEER_OFFLOADS.tcpSegmentation, PEER_OFFLOADS.udpSegmentation],
+};
 
 export const afPacketDriver: PortDriver = {
   type: "af_packet",
@@ -74,7 +81,6 @@ class AfPacketPort implements OpenPort {
   readonly #fds: number[] = [];
   readonly #rings: number[] = [];
   readonly #txAreas: number[] = [];
-  readonly #offloads: readonly string[];
 
   constructor(
     context: PortContext,
@@ -91,7 +97,6 @@ class AfPacketPort implements OpenPort {
     this.rxqCount = rxqCount;
     this.txqCount = Math.max(rxqCount, context.arena.plan.sizes.workerCount, 1);
     this.#interface = kernelInterface;
-    this.#offloads = kernelInterface.hidingOffloads().filter((note) => !note.startsWith("rx-vlan-hw-parse"));
     this.shownOptions = [
       ...(kernelInterface.name === spec.name ? [] : [["interface", kernelInterface.name] as const]),
       ["n_rxq", String(rxqCount)],
@@ -134,7 +139,7 @@ class AfPacketPort implements OpenPort {
   }
 
   status(): PortStatus {
-    return this.#interface.status(this.#offloads);
+    return this.#interface.status(OFFLOADS);
   }
 
   foldKernelCounters(): void {

@@ -3,9 +3,10 @@
 import { type Native, native, type XskStatistics } from "../../native.ts";
 import { PORT_COUNTER, type PortCounterName } from "../counters.ts";
 import { KernelInterface } from "../kernel-interface.ts";
+import type { OffloadRules } from "../offloads.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, PortStatus, QueueAttachment } from "../port.ts";
 import { FrameBudget } from "./frame-budget.ts";
-import { MTU_MAX, offloadNotes, singleFrameMtu } from "./interface.ts";
+import { MTU_MAX, offloadRules, singleFrameMtu } from "./interface.ts";
 import { type AfxdpFields, fillEntries, fillPosted, QUEUE_BLOCK, ringFields } from "./layout.ts";
 import { type OpenedMode, openInBestMode, type PortPages, takePages } from "./open.ts";
 import { type AfxdpOptions, readOptions } from "./options.ts";
@@ -66,7 +67,7 @@ class AfxdpPort implements OpenPort {
   readonly #target: KernelInterface;
   readonly #pages: PortPages;
   readonly #opened: OpenedMode;
-  readonly #offloads: readonly string[];
+  readonly #offloads: OffloadRules;
   /** What was folded into the port's counters so far: the kernel's count from the socket's birth. */
   readonly #folded = new Map<PortCounterName, number>();
 
@@ -88,7 +89,7 @@ class AfxdpPort implements OpenPort {
     this.#target = target;
     this.#pages = pages;
     this.#opened = opened;
-    this.#offloads = offloadNotes(target, opened.mode);
+    this.#offloads = offloadRules(opened.mode, target.link?.kind ?? "");
     this.shownOptions = [
       ...(target.name === spec.name ? [] : [["interface", target.name] as const]),
       ["n_rxq", String(options.rxqCount)],
@@ -151,7 +152,7 @@ class AfxdpPort implements OpenPort {
   async close(): Promise<void> {
     const { program, sockets, promiscuousFd, mode } = this.#opened;
     for (const queue of sockets.keys()) program.withdraw(queue);
-    if (this.#target.status().up) await Promise.all(sockets.map((socket) => socket.drain()));
+    if (this.#target.isUp) await Promise.all(sockets.map((socket) => socket.drain()));
     this.foldKernelCounters();
     program.close();
     this.#native.fdClose(promiscuousFd);

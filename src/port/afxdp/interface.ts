@@ -3,6 +3,7 @@
 import { FRAME_HEADROOM_BYTES } from "../../memory/frame-layout.ts";
 import { type EthtoolChannels, isNativeError, type Link, native } from "../../native.ts";
 import type { KernelInterface } from "../kernel-interface.ts";
+import { type OffloadRules, OWN_OFFLOADS, PEER_OFFLOADS } from "../offloads.ts";
 import type { UsedMode } from "./options.ts";
 
 /** The longest MTU that passes through the switch. */
@@ -64,38 +65,16 @@ function readChannels(ethtoolFd: number, name: string): EthtoolChannels | undefi
   }
 }
 
-/** What the sender's end of a veth pair leaves to a device that isn't there. */
-const PEER_FEATURES: readonly (readonly [feature: string, effect: string, setting: string])[] = [
-  ["tx-checksum-ip-generic", "leaves transport checksums unfinished", "tx off"],
-  ["tx-vlan-hw-insert", "keeps VLAN tags beside the packet", "txvlan off"],
-  ["tx-tcp-segmentation", "sends TCP segments longer than the MTU", "tso off"],
-];
-
-/** Offloads that hide bytes from the port or leave them unfinished, each with the command that ends it. */
-export function offloadNotes(target: KernelInterface, mode: UsedMode): string[] {
-  const link = target.link;
-  if (link?.kind === "veth") return vethNotes(target, link);
-  // A driver's XDP hook comes before software GRO; the generic one comes after.
-  return target.hidingOffloads().filter((note) => mode === "generic" || !note.startsWith("rx-gro is on"));
-}
-
-function vethNotes(target: KernelInterface, link: Link): string[] {
-  const peer = link.lowerElsewhere
-    ? undefined
-    : native()
-        .linkList(target.linkFd)
-        .find(({ ifindex }) => ifindex === link.lower);
-  if (peer === undefined) {
-    const settings = PEER_FEATURES.map(([, , setting]) => setting).join(" ");
-    return [
-      `the peer of ${link.name} is in another namespace: its offloads, if on, leave checksums unfinished, ` +
-        `hide VLAN tags and send segments over the MTU; there, ethtool -K PEER ${settings}`,
-    ];
-  }
-  const features = native().ethtoolFeatures(target.ethtoolFd, peer.name);
-  return PEER_FEATURES.flatMap(([feature, effect, setting]) =>
-    features[feature]?.active
-      ? [`${feature} of the peer ${peer.name} ${effect}; ethtool -K ${peer.name} ${setting}`]
-      : [],
-  );
+/** A driver's XDP hook comes before software GRO, the generic one after; a veth strips no tags before either. */
+export function offloadRules(mode: UsedMode, kind: string): OffloadRules {
+  const { vlanStripping, gro, hardwareGro, lro } = OWN_OFFLOADS;
+  return {
+    own: [
+      ...(kind === "veth" ? [] : [vlanStripping]),
+      ...(mode === "generic" ? [gro] : []),
+      hardwareGro,
+      lro,
+    ],
+    peer: Object.values(PEER_OFFLOADS),
+  };
 }
