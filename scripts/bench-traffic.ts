@@ -95,12 +95,16 @@ export function mustPut(table: TableWriter, put: FlowPut): number {
   return result.flowNo;
 }
 
+/** More than a worker's buffer queue (perf/memory-port.ts) and its stack hold. */
+const WORKER_FRAMES = 8192;
+
 /** @param flowCount flows that must have room */
-export function createBenchArena(flowCount: number): Arena {
+export function createBenchArena(flowCount: number, workerCount = 1): Arena {
   const flowCountMax = Math.max(DEFAULT_SIZES.flowCountMax, flowCount);
   const arena = Arena.create({
     ...DEFAULT_SIZES,
-    frameCount: 65536,
+    workerCount,
+    frameCount: Math.max(65536, workerCount * WORKER_FRAMES),
     flowCountMax,
     kernelRingBytes: 64 << 20,
   });

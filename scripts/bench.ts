@@ -57,6 +57,11 @@ const BENCHES: readonly (readonly [title: string, script: string, args: readonly
     isSmoke ? ["--flows", "100", "--seconds", "0.1", "--rounds", "1"] : [],
   ],
   [
+    "workers",
+    "scripts/bench-workers.js",
+    isSmoke ? ["--flows", "100", "--seconds", "0.1", "--rounds", "1"] : [],
+  ],
+  [
     "packets lost while flows are put",
     "scripts/bench-put-loss.js",
     isSmoke ? ["--flows", "100", "--seconds", "0.1", "--rounds", "1"] : [],

@@ -80,6 +80,14 @@ export class MemoryTraffic {
     this.#count = (count + 1) | 0;
   }
 
+  /** Control path: every buffer goes back to the pool. After the queues' last burst. */
+  giveBack(pool: FramePool): void {
+    for (; this.#count > 0; this.#count -= 1) {
+      pool.free(this.#buffers[this.#head]!);
+      this.#head = (this.#head + 1) & QUEUE_MASK;
+    }
+  }
+
   check(portNo: number, bytes: Uint8Array): void {
     if (this.expected === null) return;
     this.checkedCount += 1;
