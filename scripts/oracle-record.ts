@@ -23,7 +23,7 @@ import { SeededRandom } from "../test/support/random.ts";
 const SEED_DEFAULT = 20_251;
 /** Keeps the files together below 400 KB. */
 const EXTRACT_ROWS = { 1: 380, 2: 100 } as const;
-const ACTION_ROWS = 300;
+const ACTION_ROWS = 420;
 const PACKET_BYTES_MAX = 160;
 /** More packets are drawn than rows kept: long ones and equal ones fall out. */
 const DRAW_FACTOR = 4;

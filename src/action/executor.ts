@@ -13,7 +13,7 @@
 // trunc acts on the next output, userspace or clone alone and cuts as many bytes as the packet was too long
 // when trunc was met: a tag pushed in between lengthens what is sent. A clone takes the cut along to its own
 // first output. sample, check_pkt_len and recirc do not take it, and it waits for what follows them; but
-// check_pkt_len measures what it leaves. All of this as OVS 3.1 does it.
+// check_pkt_len measures what it leaves, padding behind an IP packet not counted. All of this as OVS 3.1 does it.
 //
 // Later actions see what earlier ones did, because they look at the packet and at header offsets that move
 // with pushed and popped tags. The key of the batch's slot stays as extracted, which is what an upcall
@@ -24,59 +24,51 @@ import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
 import { KEY_ATTR } from "../flow/odp/attributes.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { BatchColumns } from "../memory/batch-columns.ts";
-import { BATCH } from "../memory/batch-layout.ts";
 import { NO_FRAME, PACKET_CSUM_PARTIAL } from "../memory/frame-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
-import { ETH, VLAN } from "../packet/link-headers.ts";
-import { ACTION, ACTION_METADATA } from "./attributes.ts";
-import { NO_MASK } from "./blend.ts";
-import { HeaderWindow } from "./header-window.ts";
+import { ACTION } from "./attributes.ts";
+import { type BondReader, NO_BOND } from "./bond-table.ts";
+import type { Meters } from "./meters.ts";
 import { NestedList } from "./nested-list.ts";
 import { ACTION_END, type OutputSink } from "./output-sink.ts";
-import { PacketFront } from "./packet-front.ts";
-import { PacketMetadata } from "./packet-metadata.ts";
+import { PacketChanges } from "./packet-changes.ts";
+import { UNABLE } from "./packet-layers.ts";
+import { META } from "./packet-metadata.ts";
 import { finishChecksum } from "./partial-checksum.ts";
 import type { Recirculator } from "./recirculator.ts";
-import { NO_HEADER, SetField } from "./set-field.ts";
 import type { TunnelActions } from "./tunnel-actions.ts";
 import { TunnelSteps } from "./tunnel-steps.ts";
-import { popVlan, pushVlan } from "./vlan.ts";
 
-/** "No header" in the batch's offset columns. */
-const NO_OFFSET = 0xffff;
 // Module constants, because V8 folds them and loads an imported table anew each time.
 const OUTPUT = ACTION.output;
 const USERSPACE = ACTION.userspace;
-const SET = ACTION.set;
-const SET_MASKED = ACTION.setMasked;
-const PUSH_VLAN = ACTION.pushVlan;
-const POP_VLAN = ACTION.popVlan;
 const SAMPLE = ACTION.sample;
 const RECIRC = ACTION.recirc;
 const TRUNC = ACTION.trunc;
+const METER = ACTION.meter;
 const CLONE = ACTION.clone;
 const CHECK_PKT_LEN = ACTION.checkPktLen;
+const DEC_TTL = ACTION.decTtl;
+const DROP = ACTION.drop;
+const PSAMPLE = ACTION.psample;
+const LB_OUTPUT = ACTION.lbOutput;
 const TUNNEL_PUSH = ACTION.tunnelPush;
 const TUNNEL_POP = ACTION.tunnelPop;
+const SET = ACTION.set;
 const SET_TUNNEL = KEY_ATTR.tunnel;
-const DROP = ACTION.drop;
-const METADATA = ACTION_METADATA;
+const PACKET_TYPE = META.packetType;
 const HEADER_BYTES = NLA_HEADER_BYTES;
 const KEY_STRIDE = KEY_BYTES;
-const ETH_BYTES = ETH.headerBytes;
-const TAG_BYTES = VLAN.headerBytes;
-/** By action number: what sends the packet or holds a list, and therefore needs a packet of its own. */
+/** By action number: what sends the packet as it is. */
+const SENDS = (1 << OUTPUT) | (1 << USERSPACE) | (1 << PSAMPLE) | (1 << LB_OUTPUT);
+/** What sends it or holds a list, and therefore takes a packet of its own. */
 const TAKES_PACKET =
-  (1 << OUTPUT) |
-  (1 << USERSPACE) |
-  (1 << SAMPLE) |
-  (1 << RECIRC) |
-  (1 << CLONE) |
-  (1 << CHECK_PKT_LEN) |
-  (1 << TUNNEL_POP);
+  SENDS | (1 << SAMPLE) | (1 << RECIRC) | (1 << CLONE) | (1 << CHECK_PKT_LEN) | (1 << TUNNEL_POP);
+/** What has to see the packet even when nothing behind it sends: a meter counts, dec_ttl may send. */
+const NEEDS_PACKET = TAKES_PACKET | (1 << METER) | (1 << DEC_TTL);
 /** What trunc's cut is spent on. */
-const TAKES_CUT = (1 << OUTPUT) | (1 << USERSPACE) | (1 << CLONE) | (1 << TUNNEL_POP);
+const TAKES_CUT = SENDS | (1 << CLONE) | (1 << TUNNEL_POP);
 
 export interface ExecutorContext {
   readonly arena: Arena;
@@ -87,7 +79,10 @@ export interface ExecutorContext {
   readonly columns: BatchColumns;
   /** Takes what recirculates. */
   readonly next: Recirculator;
+  readonly bonds: BondReader;
+  readonly meters: Meters;
   readonly tunnels: TunnelActions;
+  readonly vlanLimit: number;
 }
 
 export class Executor {
@@ -102,30 +97,27 @@ export class Executor {
   readonly #sink: OutputSink;
   readonly #columns: BatchColumns;
   readonly #next: Recirculator;
-  readonly #front: PacketFront;
-  readonly #setField: SetField;
-  readonly #metadata: PacketMetadata;
+  readonly #bonds: BondReader;
+  readonly #meters: Meters;
+  readonly #changes: PacketChanges;
   readonly #nested: NestedList;
   readonly #tunnels: TunnelSteps;
   #slot = 0;
-  /** Header offsets of the packet in hand. */
-  #l3 = NO_HEADER;
-  #l4 = NO_HEADER;
 
   constructor(context: ExecutorContext) {
-    const { arena, pool, packets, sink, columns, next } = context;
+    const { arena, columns } = context;
     this.#arena = arena;
     this.#u16 = arena.u16;
     this.#u32 = arena.u32;
-    this.#packets = packets;
-    this.#sink = sink;
+    this.#packets = context.packets;
+    this.#sink = context.sink;
     this.#columns = columns;
-    this.#next = next;
-    this.#front = new PacketFront(arena, pool, packets);
-    this.#setField = new SetField(arena, packets, new HeaderWindow(packets, columns.batch + BATCH.linear));
-    this.#metadata = new PacketMetadata(arena.u32);
+    this.#next = context.next;
+    this.#bonds = context.bonds;
+    this.#meters = context.meters;
+    this.#changes = new PacketChanges({ ...context, batch: columns.batch });
     this.#nested = new NestedList(arena, columns.batch);
-    this.#tunnels = new TunnelSteps(context, this.#front);
+    this.#tunnels = new TunnelSteps(context, this.#changes.layers.front);
   }
 
   /**
@@ -135,12 +127,13 @@ export class Executor {
    */
   execute(frame: number, slot: number, actions: number, actionsBytes: number): void {
     const { l3Offsets, l4Offsets, keys } = this.#columns;
-    const l3 = this.#u32[l3Offsets + slot]!;
-    const l4 = this.#u32[l4Offsets + slot]!;
     this.#slot = slot;
-    this.#l3 = l3 === NO_OFFSET ? NO_HEADER : l3;
-    this.#l4 = l4 === NO_OFFSET ? NO_HEADER : l4;
-    this.#metadata.begin(keys + slot * KEY_STRIDE);
+    this.#changes.begin(
+      frame,
+      keys + slot * KEY_STRIDE,
+      this.#u32[l3Offsets + slot]!,
+      this.#u32[l4Offsets + slot]!,
+    );
     this.#list(frame, actions, actions + actionsBytes, 0, true);
     this.#tunnels.end();
   }
@@ -168,19 +161,36 @@ export class Executor {
         cutBytes = Math.max(0, this.#packets.packetBytes(frame) - bytesMax);
       } else if (type === DROP) {
         break;
+      } else if (type === DEC_TTL) {
+        if (!this.#changes.decrementTtl(frame)) {
+          this.#giveNested(frame, type, at, cutBytes, isTail);
+          return;
+        }
+      } else if (type === METER) {
+        if (!this.#meters.admits(this.#u32[(at + HEADER_BYTES) >>> 2]!, this.#packets.packetBytes(frame))) {
+          this.#sink.drop(frame, ACTION_END.meter);
+          return;
+        }
+      } else if (type === SET && this.#u16[(at + HEADER_BYTES + 2) >>> 1] === SET_TUNNEL) {
+        const key = at + HEADER_BYTES;
+        this.#tunnels.setKey(key + HEADER_BYTES, this.#u16[key >>> 1]! - HEADER_BYTES);
       } else {
-        frame = this.#modify(frame, type, at);
-        if (frame === NO_FRAME) return;
+        const changed = this.#changes.apply(frame, type, at);
+        if (changed === NO_FRAME || changed === UNABLE) {
+          this.#sink.drop(frame, changed === UNABLE ? ACTION_END.unable : ACTION_END.noFrame);
+          return;
+        }
+        frame = changed;
       }
       at = next;
     }
     this.#sink.drop(frame, ACTION_END.nowhere);
   }
 
-  /** Whether an action from `at` on takes the packet. */
+  /** Whether an action from `at` on has to see the packet. */
   #isNeeded(at: number, end: number): boolean {
     while (at < end) {
-      if (((TAKES_PACKET >>> this.#u16[(at >>> 1) + 1]!) & 1) !== 0) return true;
+      if (((NEEDS_PACKET >>> this.#u16[(at >>> 1) + 1]!) & 1) !== 0) return true;
       at += (this.#u16[at >>> 1]! + 3) & ~3;
     }
     return false;
@@ -188,24 +198,37 @@ export class Executor {
 
   /** The packet itself to the action that takes it. */
   #give(frame: number, type: number, at: number, cutBytes: number, isTail: boolean): void {
-    if (type === OUTPUT || type === USERSPACE) {
+    if (((SENDS >>> type) & 1) !== 0) {
       const packetBytes = this.#packets.packetBytes(frame);
       if (this.#cut(frame, cutBytes)) this.#handOver(frame, type, at, packetBytes);
     } else if (type === RECIRC) {
       this.#recirculate(frame, at, isTail);
     } else if (type === TUNNEL_POP) {
       if (this.#cut(frame, cutBytes)) this.#popTunnel(frame, at, isTail);
-    } else if (this.#nested.open(type, at, this.#packets.packetBytes(frame) - cutBytes)) {
+    } else {
+      this.#giveNested(frame, type, at, cutBytes, isTail);
+    }
+  }
+
+  #giveNested(frame: number, type: number, at: number, cutBytes: number, isTail: boolean): void {
+    if (this.#openNested(frame, type, at, cutBytes)) {
       this.#list(frame, this.#nested.start, this.#nested.end, type === CLONE ? cutBytes : 0, isTail);
     } else {
       this.#sink.drop(frame, ACTION_END.nowhere);
     }
   }
 
+  /** Chooses the list that the action has carried out; false when there is nothing to do. */
+  #openNested(frame: number, type: number, at: number, cutBytes: number): boolean {
+    if (type !== CHECK_PKT_LEN) return this.#nested.open(type, at, 0);
+    const packetBytes = this.#packets.packetBytes(frame) - this.#changes.paddingBytes(frame);
+    return this.#nested.open(type, at, packetBytes - cutBytes);
+  }
+
   /** A copy to the action that takes the packet, which goes on unchanged. */
   #giveCopy(frame: number, type: number, at: number, cutBytes: number): void {
     const packetBytes = this.#packets.packetBytes(frame);
-    if (type === OUTPUT || type === USERSPACE) {
+    if (((SENDS >>> type) & 1) !== 0) {
       const copy = this.#copy(frame, cutBytes);
       if (copy !== NO_FRAME) this.#handOver(copy, type, at, packetBytes);
     } else if (type === RECIRC) {
@@ -214,18 +237,21 @@ export class Executor {
     } else if (type === TUNNEL_POP) {
       const copy = this.#copy(frame, cutBytes);
       if (copy !== NO_FRAME) this.#popTunnel(copy, at, false);
-    } else if (this.#nested.open(type, at, packetBytes - cutBytes)) {
+    } else if (this.#openNested(frame, type, at, cutBytes)) {
       const { start, end } = this.#nested;
       const copy = this.#copy(frame, 0);
       if (copy === NO_FRAME) return;
-      const l3 = this.#l3;
-      const l4 = this.#l4;
+      const { layers, metadata } = this.#changes;
+      const { l3, l4, l25, isV4, isV6 } = layers;
       const { keyAt, keyBytes } = this.#tunnels;
-      this.#metadata.save();
+      metadata.save();
       this.#list(copy, start, end, type === CLONE ? cutBytes : 0, false);
-      this.#metadata.restore();
-      this.#l3 = l3;
-      this.#l4 = l4;
+      metadata.restore();
+      layers.l3 = l3;
+      layers.l4 = l4;
+      layers.l25 = l25;
+      layers.isV4 = isV4;
+      layers.isV6 = isV6;
       this.#tunnels.setKey(keyAt, keyBytes);
     }
   }
@@ -233,65 +259,23 @@ export class Executor {
   #recirculate(frame: number, at: number, isTail: boolean): void {
     const key = this.#next.add(this.#columns, this.#slot, frame);
     if (key === 0) return;
-    this.#metadata.store(key, this.#u32[(at + HEADER_BYTES) >>> 2]!);
+    this.#changes.metadata.store(key, this.#u32[(at + HEADER_BYTES) >>> 2]!);
     if (!isTail) this.#next.flush();
   }
 
   /** Returns the packet's first frame, NO_FRAME when it was dropped. */
   #pushTunnel(frame: number, at: number): number {
-    const first = this.#tunnels.push(frame, at, this.#metadata);
-    if (first === NO_FRAME) return NO_FRAME;
-    this.#l3 = this.#tunnels.outerL3;
-    this.#l4 = this.#tunnels.outerL4;
+    const first = this.#tunnels.push(frame, at, this.#changes.metadata);
+    if (first !== NO_FRAME)
+      this.#changes.layers.beginOuter(first, this.#tunnels.outerL3, this.#tunnels.outerL4);
     return first;
   }
 
   /** Takes the outer headers off and looks the packet up as one of the tunnel's port. */
   #popTunnel(frame: number, at: number, isTail: boolean): void {
-    this.#tunnels.pop(frame, at, this.#slot, this.#l3, this.#l4, this.#metadata);
+    const { layers, metadata } = this.#changes;
+    this.#tunnels.pop(frame, at, this.#slot, layers.l3, layers.l4, metadata);
     if (!isTail) this.#next.flush();
-  }
-
-  /**
-   * Carries one action out that changes the packet. Returns its first frame, NO_FRAME when it was dropped.
-   */
-  #modify(frame: number, type: number, at: number): number {
-    if (type === SET || type === SET_MASKED) {
-      if (this.#set(frame, at)) return frame;
-    } else if (type === PUSH_VLAN) {
-      if (this.#packets.packetBytes(frame) < ETH_BYTES) return frame;
-      const tag = at + HEADER_BYTES;
-      const first = pushVlan(this.#arena, this.#packets, this.#front, frame, tag);
-      if (first === NO_FRAME) this.#sink.drop(frame, ACTION_END.noFrame);
-      else this.#moveHeaders(TAG_BYTES);
-      return first;
-    } else if (type === POP_VLAN) {
-      if (popVlan(this.#arena, this.#packets, this.#front, frame)) this.#moveHeaders(-TAG_BYTES);
-      return frame;
-    } else if (type === METADATA) {
-      return frame;
-    }
-    // Headers too long to work on; or an action that no validated list has: the packet must not go on
-    // unchanged.
-    this.#sink.drop(frame, ACTION_END.unable);
-    return NO_FRAME;
-  }
-
-  #moveHeaders(bytes: number): void {
-    if (this.#l3 !== NO_HEADER) this.#l3 += bytes;
-    if (this.#l4 !== NO_HEADER) this.#l4 += bytes;
-  }
-
-  #set(frame: number, action: number): boolean {
-    const key = action + HEADER_BYTES;
-    const value = key + HEADER_BYTES;
-    if (this.#u16[(key >>> 1) + 1]! === SET_TUNNEL) {
-      this.#tunnels.setKey(value, this.#u16[key >>> 1]! - HEADER_BYTES);
-      return true;
-    }
-    const isMasked = this.#u16[(action >>> 1) + 1] === SET_MASKED;
-    const mask = isMasked ? value + ((this.#u16[key >>> 1]! - HEADER_BYTES) >>> 1) : NO_MASK;
-    return this.#setField.apply(frame, this.#l3, this.#l4, this.#u16[(key >>> 1) + 1]!, value, mask);
   }
 
   /** Shortens the packet for trunc. False when nothing can be sent of it: it was dropped. */
@@ -328,9 +312,18 @@ export class Executor {
     const payload = action + HEADER_BYTES;
     if (type === OUTPUT) {
       this.#sink.output(this.#u32[payload >>> 2]!, frame);
+    } else if (type === LB_OUTPUT) {
+      this.#balance(frame, this.#u32[payload >>> 2]!);
     } else {
       const payloadBytes = this.#u16[action >>> 1]! - HEADER_BYTES;
-      this.#sink.upcall(this.#columns, this.#slot, frame, payload, payloadBytes, packetBytes);
+      this.#sink.upcall(this.#columns, this.#slot, frame, type, payload, payloadBytes, packetBytes);
     }
+  }
+
+  #balance(frame: number, bond: number): void {
+    const hash = this.#changes.hash.l4(frame, this.#changes.metadata.get(PACKET_TYPE), 0);
+    const portNo = this.#bonds.chooseMember(bond, hash, this.#packets.packetBytes(frame));
+    if (portNo === NO_BOND) this.#sink.drop(frame, ACTION_END.noBond);
+    else this.#sink.output(portNo, frame);
   }
 }

@@ -1,12 +1,15 @@
-// Which list an action that holds lists has carried out: sample draws, check_pkt_len measures, clone has one. Hot, per
+// Which list an action that holds lists has carried out: sample draws, check_pkt_len measures, clone and
+// dec_ttl have one. Hot, per
 // packet that meets one: a walk over its two or three attributes. Nothing is allocated.
 import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
 import type { Arena } from "../memory/arena.ts";
 import { GLOBAL } from "../memory/thread-block.ts";
-import { ACTION, CHECK_PKT_LEN, SAMPLE } from "./attributes.ts";
+import { ACTION, CHECK_PKT_LEN, DEC_TTL, SAMPLE } from "./attributes.ts";
 
 // Module constants, because V8 folds them and loads an imported table anew each time.
 const CLONE_ACTION = ACTION.clone;
+const DEC_TTL_ACTION = ACTION.decTtl;
+const EXCEPTION = DEC_TTL.action;
 const SAMPLE_ACTION = ACTION.sample;
 const SAMPLE_PROBABILITY = SAMPLE.probability;
 const SAMPLE_ACTIONS = SAMPLE.actions;
@@ -38,7 +41,7 @@ export class NestedList {
 
   /**
    * Chooses the list. False when none, or an empty one, is to be carried out.
-   * @param action arena offset of the action; `packetBytes` of the packet as it would be sent
+   * @param action arena offset of the action; `packetBytes` what check_pkt_len compares
    */
   open(type: number, action: number, packetBytes: number): boolean {
     if (type === CLONE_ACTION) {
@@ -46,6 +49,7 @@ export class NestedList {
       this.end = action + this.#u16[action >>> 1]!;
       return this.start < this.end;
     }
+    if (type === DEC_TTL_ACTION) return this.#openPart(action, EXCEPTION);
     if (type === SAMPLE_ACTION) {
       const probability = this.#u32[(this.#part(action, SAMPLE_PROBABILITY) + HEADER_BYTES) >>> 2]!;
       return this.#draws(probability) && this.#openPart(action, SAMPLE_ACTIONS);

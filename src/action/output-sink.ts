@@ -14,14 +14,19 @@ export const ACTION_END = {
   /** A tunnel header could not be put in front of it, or there was none as expected. */
   notPushed: 3,
   notPopped: 4,
+  /** Beyond a meter's rate. */
+  meter: 5,
+  /** lb_output to a bond that does not exist. */
+  noBond: 6,
 } as const;
 
 export interface OutputSink {
   output(portNo: number, frame: number): void;
   /**
-   * A packet for userspace().
+   * A packet for userspace() or psample().
    * @param slot the packet's slot in the batch of `columns`, where its key still stands as it was extracted
-   * @param attributes arena offset of the USERSPACE action's nested attributes, valid until the burst ends
+   * @param action ACTION.userspace or ACTION.psample
+   * @param attributes arena offset of the action's nested attributes, valid until the burst ends
    * @param attributeBytes bytes of them
    * @param packetBytes bytes before trunc
    */
@@ -29,6 +34,7 @@ export interface OutputSink {
     columns: BatchColumns,
     slot: number,
     frame: number,
+    action: number,
     attributes: number,
     attributeBytes: number,
     packetBytes: number,

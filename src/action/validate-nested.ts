@@ -1,7 +1,7 @@
 // Rules for actions that hold lists: the parts must be there, and the lists must be valid. Control path.
 import { type Attribute, attributes } from "../flow/nlattr.ts";
 import { ETH_TYPE } from "../packet/link-headers.ts";
-import { CHECK_PKT_LEN, DEC_TTL, SAMPLE } from "./attributes.ts";
+import { CHECK_PKT_LEN, DEC_TTL, PSAMPLE, PSAMPLE_COOKIE_BYTES_MAX, SAMPLE } from "./attributes.ts";
 import { refuse } from "./refusal.ts";
 import type { ActionCase } from "./validate.ts";
 
@@ -99,4 +99,23 @@ export function validateDecTtl(decTtl: ActionCase): void {
   const parts = partsOf(decTtl, DEC_TTL_PARTS);
   const list = requirePart(decTtl, parts, DEC_TTL_PARTS, DEC_TTL.action);
   decTtl.list(list.start, list.end, `${decTtl.path}.le_1`);
+}
+
+const PSAMPLE_PARTS: ReadonlyMap<number, PartRow> = new Map<number, PartRow>([
+  [PSAMPLE.group, ["group", 4]],
+  [PSAMPLE.cookie, ["cookie", -1]],
+]);
+
+export function validatePsample(psample: ActionCase): void {
+  const parts = partsOf(psample, PSAMPLE_PARTS);
+  requirePart(psample, parts, PSAMPLE_PARTS, PSAMPLE.group);
+  const cookie = parts.get(PSAMPLE.cookie);
+  if (cookie !== undefined && cookie.end - cookie.start > PSAMPLE_COOKIE_BYTES_MAX) {
+    refuse(
+      `${psample.path}.cookie`,
+      cookie.at,
+      `${cookie.end - cookie.start} bytes`,
+      `at most ${PSAMPLE_COOKIE_BYTES_MAX} bytes`,
+    );
+  }
 }

@@ -60,7 +60,7 @@ export function validateSetTunnel({ action, bytes }: ActionCase, field: Attribut
 const TUNNEL_NAMES = TUNNEL_ATTR_ROWS.map(({ name }) => name).join(", ");
 
 /** The outer Ethernet and IP headers must be whole; push() writes into them. */
-export function validateTunnelPush({ action, bytes, path }: ActionCase): void {
+export function validateTunnelPush({ action, bytes, path, facts }: ActionCase): void {
   const { start, end, at } = action;
   if (end - start < PUSH_WORDS_BYTES) {
     refuse(path, at, `${end - start} bytes of argument`, `${PUSH_WORDS_BYTES} and a header`);
@@ -85,4 +85,10 @@ export function validateTunnelPush({ action, bytes, path }: ActionCase): void {
   if (headerBytes < ETH.headerBytes + networkBytes) {
     refuse(`${path}.header`, header, `size ${headerBytes}`, `${ETH.headerBytes + networkBytes} or more`);
   }
+  // What follows meets the outer headers, whose transport the packet shows.
+  facts.hasEthernet = true;
+  facts.hasVlan = false;
+  facts.ethType = type;
+  facts.protocol = undefined;
+  facts.isLaterFragment = false;
 }

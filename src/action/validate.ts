@@ -6,13 +6,35 @@
 // A list is walked once; the first violation ends it. Nested lists are walked too, so that what is wrong
 // inside is said before the outer action is refused for not being carried out yet.
 import { type Attribute, attributeAt, NLA_PAYLOAD_BYTES_MAX } from "../flow/nlattr.ts";
-import { readBe16 } from "../packet/bytes.ts";
-import { ETH_TYPE, VLAN } from "../packet/link-headers.ts";
-import { ACTION, ACTION_DEPTH_MAX, ACTION_ROWS, type ActionRow, TRUNC_BYTES_MIN } from "./attributes.ts";
+import {
+  ACTION,
+  ACTION_DEPTH_MAX,
+  ACTION_ROWS,
+  type ActionRow,
+  HASH_ALG,
+  TRUNC_BYTES_MIN,
+} from "./attributes.ts";
 import { type FlowFacts, flowFacts } from "./flow-facts.ts";
 import { readU16, readU32 } from "./host-words.ts";
 import { type ActionRefusal, ActionViolation, refuse } from "./refusal.ts";
-import { validateCheckPktLen, validateClone, validateDecTtl, validateSample } from "./validate-nested.ts";
+import {
+  validateAddMpls,
+  validatePopEth,
+  validatePopMpls,
+  validatePopNsh,
+  validatePopVlan,
+  validatePushEth,
+  validatePushMpls,
+  validatePushNsh,
+  validatePushVlan,
+} from "./validate-layers.ts";
+import {
+  validateCheckPktLen,
+  validateClone,
+  validateDecTtl,
+  validatePsample,
+  validateSample,
+} from "./validate-nested.ts";
 import { validateSet } from "./validate-set.ts";
 import { validateTunnelPush } from "./validate-tunnel.ts";
 import { validateUserspace } from "./validate-userspace.ts";
@@ -25,6 +47,7 @@ export interface ActionCase {
   readonly bytes: Uint8Array;
   readonly action: Attribute;
   readonly path: string;
+  /** Of the packets that meet the action; the rule says in it what they are afterwards. */
   readonly facts: FlowFacts;
   /** Nothing follows in the action's own list. */
   readonly isLast: boolean;
@@ -59,6 +82,8 @@ function validateList(
   facts: FlowFacts,
   depth: number,
 ): void {
+  // What a nested list does is not seen by what follows it.
+  const known = { ...facts };
   if (depth > ACTION_DEPTH_MAX) {
     const rule = `nested ${depth} levels deep`;
     refuse(
@@ -78,9 +103,9 @@ function validateList(
     const row = rowOf(bytes, action, where);
     const actionPath = `${where}.${row.text}`;
     const list = (listStart: number, listEnd: number, listPath: string): void =>
-      validateList(bytes, listStart, listEnd, listPath, facts, depth + 1);
+      validateList(bytes, listStart, listEnd, listPath, known, depth + 1);
     const isLast = action.next >= end;
-    RULES.get(action.type)?.({ bytes, action, path: actionPath, facts, isLast, list });
+    RULES.get(action.type)?.({ bytes, action, path: actionPath, facts: known, isLast, list });
     if (!row.executed) refuse(actionPath, at, `${row.text} is not supported yet`, EXECUTED_NAMES);
     at = action.next;
   }
@@ -112,7 +137,16 @@ const RULES: ReadonlyMap<number, Rule> = new Map<number, Rule>([
   [ACTION.trunc, validateTrunc],
   [ACTION.drop, validateDrop],
   [ACTION.pushVlan, validatePushVlan],
-  [ACTION.popVlan, requireEthernet],
+  [ACTION.popVlan, validatePopVlan],
+  [ACTION.pushMpls, validatePushMpls],
+  [ACTION.addMpls, validateAddMpls],
+  [ACTION.popMpls, validatePopMpls],
+  [ACTION.pushEth, validatePushEth],
+  [ACTION.popEth, validatePopEth],
+  [ACTION.pushNsh, validatePushNsh],
+  [ACTION.popNsh, validatePopNsh],
+  [ACTION.hash, validateHash],
+  [ACTION.psample, validatePsample],
   [ACTION.set, validateSet],
   [ACTION.setMasked, validateSet],
   [ACTION.userspace, validateUserspace],
@@ -140,19 +174,9 @@ function validateDrop({ action, path, isLast }: ActionCase): void {
   if (!isLast) refuse(path, action.at, "actions follow a drop", "drop as the last action");
 }
 
-function validatePushVlan(action: ActionCase): void {
-  requireEthernet(action);
-  const { bytes, path } = action;
-  const { at, start } = action.action;
-  const tpid = readBe16(bytes, start);
-  if (tpid !== ETH_TYPE.vlan && tpid !== ETH_TYPE.qinq) {
-    refuse(path, at, `TPID 0x${tpid.toString(16).padStart(4, "0")}`, "0x8100 or 0x88a8");
-  }
-  if ((readBe16(bytes, start + 2) & VLAN.cfi) === 0) refuse(path, at, "the TCI's CFI bit is clear", "cfi=1");
-}
-
-function requireEthernet({ action, path, facts }: ActionCase): void {
-  if (!facts.hasEthernet) {
-    refuse(path, action.at, "the flow's packets have no Ethernet header", "a flow that matches eth()");
+function validateHash({ bytes, action, path }: ActionCase): void {
+  const algorithm = readU32(bytes, action.start);
+  if (algorithm !== HASH_ALG.l4 && algorithm !== HASH_ALG.symL4) {
+    refuse(path, action.at, `algorithm ${algorithm}`, `${HASH_ALG.l4} (l4) or ${HASH_ALG.symL4} (sym_l4)`);
   }
 }

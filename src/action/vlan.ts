@@ -1,9 +1,10 @@
 // push_vlan and pop_vlan on a packet's front. Hot, per packet; writes packet bytes and the frame's record.
 import type { Arena } from "../memory/arena.ts";
-import { NO_FRAME, PACKET_CSUM_PARTIAL } from "../memory/frame-layout.ts";
+import { NO_FRAME } from "../memory/frame-layout.ts";
 import type { Packets } from "../memory/packets.ts";
 import { readBe16 } from "../packet/bytes.ts";
 import { ETH, ETH_TYPE, VLAN } from "../packet/link-headers.ts";
+import { closeGap, openGap } from "./gap.ts";
 import type { PacketFront } from "./packet-front.ts";
 
 // Module constants, because V8 folds them and loads an imported table anew each time.
@@ -31,19 +32,14 @@ export function pushVlan(
   frame: number,
   tag: number,
 ): number {
-  front.pullUp(frame, ADDRESSES_BYTES);
-  const first = front.makeRoom(frame, TAG_BYTES);
+  const first = openGap(arena, packets, front, frame, ADDRESSES_BYTES, TAG_BYTES);
   if (first === NO_FRAME) return NO_FRAME;
   const { u8 } = arena;
-  const oldHead = packets.head(first);
-  const head = oldHead - TAG_BYTES;
-  // Twelve bytes, too few for a call into wasm; the direction lets the ranges overlap.
-  for (let index = 0; index < ADDRESSES_BYTES; index += 1) u8[head + index] = u8[oldHead + index]!;
-  u8[head + ADDRESSES_BYTES] = u8[tag]!;
-  u8[head + ADDRESSES_BYTES + 1] = u8[tag + 1]!;
-  u8[head + ADDRESSES_BYTES + 2] = u8[tag + 2]! & ~CFI_HIGH_BYTE;
-  u8[head + ADDRESSES_BYTES + 3] = u8[tag + 3]!;
-  resizeFront(packets, first, TAG_BYTES);
+  const at = packets.head(first) + ADDRESSES_BYTES;
+  u8[at] = u8[tag]!;
+  u8[at + 1] = u8[tag + 1]!;
+  u8[at + 2] = u8[tag + 2]! & ~CFI_HIGH_BYTE;
+  u8[at + 3] = u8[tag + 3]!;
   return first;
 }
 
@@ -51,21 +47,8 @@ export function pushVlan(
 export function popVlan(arena: Arena, packets: Packets, front: PacketFront, frame: number): boolean {
   if (packets.packetBytes(frame) < ETH_BYTES + TAG_BYTES) return false;
   front.pullUp(frame, ADDRESSES_BYTES + TAG_BYTES);
-  const head = packets.head(frame);
-  const { u8 } = arena;
-  const tpid = readBe16(u8, head + ADDRESSES_BYTES);
+  const tpid = readBe16(arena.u8, packets.head(frame) + ADDRESSES_BYTES);
   if (tpid !== TPID_VLAN && tpid !== TPID_QINQ) return false;
-  for (let index = ADDRESSES_BYTES - 1; index >= 0; index -= 1)
-    u8[head + TAG_BYTES + index] = u8[head + index]!;
-  resizeFront(packets, frame, -TAG_BYTES);
+  closeGap(arena, packets, front, frame, ADDRESSES_BYTES, TAG_BYTES);
   return true;
-}
-
-/** Moves the packet's first byte `bytes` bytes to the front. */
-function resizeFront(packets: Packets, frame: number, bytes: number): void {
-  packets.setData(frame, packets.dataOffset(frame) - bytes, packets.dataBytes(frame) + bytes);
-  packets.setTotals(frame, packets.packetBytes(frame) + bytes, packets.segmentCount(frame));
-  if ((packets.flags(frame) & PACKET_CSUM_PARTIAL) !== 0) {
-    packets.setCsum(frame, packets.csumStart(frame) + bytes, packets.csumOffset(frame));
-  }
 }

@@ -12,7 +12,9 @@
 // Per packet: look-up, actions; no allocation. Per batch: a few counters. Memory: this depth's batch of the thread.
 // Counters: lookup_hit, lookup_miss, masks_probed, copied, no_frame, and the flows'.
 import { ACTION } from "../action/attributes.ts";
+import type { BondReader } from "../action/bond-table.ts";
 import { Executor } from "../action/executor.ts";
+import type { Meters } from "../action/meters.ts";
 import type { Recirculator } from "../action/recirculator.ts";
 import type { TunnelActions } from "../action/tunnel-actions.ts";
 import { KEY_BYTES } from "../flow/fields.ts";
@@ -55,6 +57,12 @@ export interface EngineContext {
   readonly tunnels: TunnelActions;
 }
 
+/** What the stages of one thread share. */
+export interface StageContext extends EngineContext {
+  readonly bonds: BondReader;
+  readonly meters: Meters;
+}
+
 export class BatchStage {
   readonly columns: BatchColumns;
   readonly #i32: Int32Array;
@@ -68,8 +76,8 @@ export class BatchStage {
   #probesSeen = 0;
 
   /** @param next takes what recirculates out of this depth */
-  constructor(context: EngineContext, sinks: EngineSinks, columns: BatchColumns, next: Recirculator) {
-    const { arena, threadIndex, pool, packets } = context;
+  constructor(context: StageContext, sinks: EngineSinks, columns: BatchColumns, next: Recirculator) {
+    const { arena, threadIndex } = context;
     this.columns = columns;
     this.#i32 = arena.i32;
     this.#counters = context.counters;
@@ -77,15 +85,7 @@ export class BatchStage {
     this.#output = sinks.output;
     this.#misses = sinks.misses;
     this.#table = new TableReader(arena, threadIndex);
-    this.#executor = new Executor({
-      arena,
-      pool,
-      packets,
-      sink: sinks.output,
-      columns,
-      next,
-      tunnels: context.tunnels,
-    });
+    this.#executor = new Executor({ ...context, sink: sinks.output, columns, next });
     this.#next = next;
   }
 

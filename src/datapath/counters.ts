@@ -18,6 +18,7 @@ export const COUNTERS = [
   { name: "lookup_miss", help: "packets that hit none" },
   { name: "masks_probed", help: "subtables probed for all look-ups" },
   { name: "recirculated", help: "packets looked up again after a recirculation" },
+  { name: "meter_unknown", help: "packets that met a meter that does not exist, and passed" },
   { name: "upcall_miss", help: "misses sent up" },
   { name: "upcall_action", help: "userspace actions sent up" },
   { name: "upcall_follow", help: "packets sent up behind a miss of their own flow" },

@@ -30,6 +30,8 @@ export const DROP_REASONS = [
   { name: "tunnel_key", help: "output to a tunnel port without a tunnel key that it can send" },
   { name: "tunnel_route", help: "output to a tunnel whose remote end no route leads to" },
   { name: "tunnel_neighbour", help: "output to a tunnel whose next hop's address is not known yet" },
+  { name: "meter", help: "beyond the rate of a meter" },
+  { name: "invalid_bond", help: "lb_output to a bond that does not exist" },
   { name: "recirc_limit", help: "recirculated more often than the limit" },
   { name: "hold_full", help: "held behind a miss of its own flow and the reinject ring was full" },
   { name: "stopping", help: "in hand when the switch stopped or its port closed" },

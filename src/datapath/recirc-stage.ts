@@ -18,7 +18,7 @@ import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
 import { ETH } from "../packet/link-headers.ts";
 import { BatchExtractor } from "./batch-extractor.ts";
-import { BatchStage, type EngineContext } from "./batch-stage.ts";
+import { BatchStage, type StageContext } from "./batch-stage.ts";
 import { COUNTER, type ThreadCounters } from "./counters.ts";
 import { DROP } from "./drop-reason.ts";
 import type { EngineSinks, MissSink } from "./engine.ts";
@@ -34,7 +34,7 @@ const L3 = PACKET_L3;
 const FRAME_GONE = -1;
 
 /** The stages of all depths, linked; returns the first. */
-export function recircStages(context: EngineContext, sinks: EngineSinks): RecircStage {
+export function recircStages(context: StageContext, sinks: EngineSinks): RecircStage {
   const { counters, pool, arena, threadIndex } = context;
   let next: Recirculator = new RecircLimit(counters, pool);
   for (let depth = RECIRC_DEPTH_MAX; depth > 1; depth -= 1) {
@@ -55,7 +55,7 @@ export class RecircStage implements Recirculator {
   /** Packets that wait in the batch. */
   #count = 0;
 
-  constructor(context: EngineContext, sinks: EngineSinks, columns: BatchColumns, next: Recirculator) {
+  constructor(context: StageContext, sinks: EngineSinks, columns: BatchColumns, next: Recirculator) {
     this.#i32 = context.arena.i32;
     this.#packets = context.packets;
     this.#counters = context.counters;

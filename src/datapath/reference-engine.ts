@@ -7,6 +7,8 @@
 // Per batch: a few counters. Memory: this thread's batches. Counters: those of the stages; packets that came back from
 // the handler were counted as look-ups when they missed.
 import { ACTION_METADATA } from "../action/attributes.ts";
+import { BondReader } from "../action/bond-table.ts";
+import { Meters } from "../action/meters.ts";
 import { K } from "../flow/fields.ts";
 import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
 import { BatchColumns } from "../memory/batch-columns.ts";
@@ -15,10 +17,13 @@ import type { Packets } from "../memory/packets.ts";
 import { TableReader } from "../table/table-reader.ts";
 import { BatchExtractor } from "./batch-extractor.ts";
 import { BatchStage, type EngineContext } from "./batch-stage.ts";
+import { COUNTER, type ThreadCounters } from "./counters.ts";
 import type { Engine, EngineSinks, MissSink } from "./engine.ts";
 import { type RecircStage, recircStages } from "./recirc-stage.ts";
 
 export type { EngineContext } from "./batch-stage.ts";
+
+const METER_UNKNOWN = COUNTER.meter_unknown;
 
 export class ReferenceEngine implements Engine {
   readonly #i32: Int32Array;
@@ -30,6 +35,8 @@ export class ReferenceEngine implements Engine {
   readonly #stage: BatchStage;
   readonly #recirc: RecircStage;
   readonly #table: TableReader;
+  readonly #meters: Meters;
+  readonly #counters: ThreadCounters;
 
   constructor(context: EngineContext, sinks: EngineSinks) {
     const { arena, threadIndex } = context;
@@ -40,8 +47,11 @@ export class ReferenceEngine implements Engine {
     this.#misses = sinks.misses;
     this.#columns = columns;
     this.#extractor = new BatchExtractor({ ...context, columns });
-    this.#recirc = recircStages(context, sinks);
-    this.#stage = new BatchStage(context, sinks, columns, this.#recirc);
+    this.#meters = new Meters(arena, context.now);
+    const shared = { ...context, bonds: new BondReader(arena, threadIndex), meters: this.#meters };
+    this.#counters = context.counters;
+    this.#recirc = recircStages(shared, sinks);
+    this.#stage = new BatchStage(shared, sinks, columns, this.#recirc);
     this.#table = new TableReader(arena, threadIndex);
   }
 
@@ -51,7 +61,7 @@ export class ReferenceEngine implements Engine {
     const hits = this.#stage.lookup(kept);
     if (hits === kept && this.#misses.orderedCount === 0) this.#stage.actOnHits(kept);
     else this.#actInOrder(kept);
-    this.#stage.finish();
+    this.#finish();
   }
 
   processReinjected(count: number, portNo: number): void {
@@ -59,7 +69,7 @@ export class ReferenceEngine implements Engine {
     if (kept === 0) return;
     if (this.#stage.lookupUncounted(kept) === kept) this.#stage.actOnHits(kept);
     else this.#actOnReinjected(kept);
-    this.#stage.finish();
+    this.#finish();
   }
 
   execute(count: number): void {
@@ -77,7 +87,15 @@ export class ReferenceEngine implements Engine {
         this.#executeUnder(list, frame);
       }
     }
+    this.#finish();
+  }
+
+  #finish(): void {
     this.#stage.finish();
+    this.#meters.settle();
+    if (this.#meters.unknown === 0) return;
+    this.#counters.add(METER_UNKNOWN, this.#meters.unknown);
+    this.#meters.unknown = 0;
   }
 
   #hasMetadata(list: number): boolean {

@@ -3,14 +3,14 @@
 // A record, offsets from its start (a multiple of eight):
 //
 //   offset  size  field
-//        0    u32  type            UPCALL.miss, .action or .follow
+//        0    u32  type            UPCALL.miss, .action, .follow or .psample
 //        4    u32  frame           first frame of the packet; the packet belongs to the handler from now on
 //        8    u32  portNo          the port it was received on
 //       12    u32  orderHash       orders it behind misses of its conversation
 //       16    u32  charge          units of the port's share that the record takes until it is answered
 //       20    u32  packetBytes     bytes of the packet, before trunc cut it (action)
 //       24    u32  keyLines        lines of the key behind the header, bit n for line n; the others are zero
-//       28    u32  attributeBytes  of the userspace() action's nested attributes (action)
+//       28    u32  attributeBytes  of the action's nested attributes (action, psample)
 //       32    u32  actionsBytes    of the flow's actions, 0 unless the userspace() asked for them (action)
 //       36    u32  spare
 //       40    f64  millis          the worker's clock when it was sent: upcall latency starts here
@@ -28,7 +28,7 @@ import type { Arena } from "../memory/arena.ts";
 import { PAGE_BYTES, REINJECT_RING_ENTRIES } from "../memory/region-plan.ts";
 import { RecordProducer, recordRingBytes } from "../ring/record-ring.ts";
 
-export const UPCALL = { miss: 1, action: 2, follow: 3 } as const;
+export const UPCALL = { miss: 1, action: 2, follow: 3, psample: 4 } as const;
 
 /** Byte offsets of a record's fields. */
 export const UPCALL_RECORD = {
@@ -143,11 +143,13 @@ export class UpcallWriter {
   }
 
   /**
-   * A packet of a userspace() action.
+   * A packet of a userspace() or psample() action.
+   * @param type UPCALL.action or .psample
    * @param attributes arena offset of the action's nested attributes
    * @param actions arena offset of the flow's actions; `actionsBytes` 0 unless the action asks for them
    */
   action(
+    type: number,
     frame: number,
     portNo: number,
     orderHash: number,
@@ -162,7 +164,7 @@ export class UpcallWriter {
   ): boolean {
     const keyBytes = bitCount(keyLines) * KEY_LINE_BYTES;
     const bytes = UPCALL_RECORD.body + keyBytes + pad8(attributeBytes) + pad8(actionsBytes);
-    const at = this.#stage(UPCALL.action, bytes, frame, portNo, orderHash, packetBytes, millis);
+    const at = this.#stage(type, bytes, frame, portNo, orderHash, packetBytes, millis);
     if (at === 0) return false;
     this.#u32[(at + UPCALL_RECORD.keyLines) >>> 2] = keyLines;
     this.#u32[(at + UPCALL_RECORD.attributeBytes) >>> 2] = attributeBytes;

@@ -31,6 +31,12 @@ export interface Intrinsics {
   /** Copies between ranges that may overlap. */
   move(target: number, source: number, bytes: number): void;
   zero(address: number, bytes: number): void;
+  /** Adds to a 64-bit counter that several threads write; at most once a burst. */
+  addShared(address: number, delta: number): void;
+  /** Draws up to `wanted` milliseconds from a shared token bucket that holds `burst` at most. Returns how many. */
+  bucketDraw(address: number, now: number, wanted: number, burst: number): number;
+  /** Gives back what was drawn from a bucket and not spent. */
+  bucketReturn(address: number, amount: number): void;
   /** Pushes node `index` on the shared stack whose 8-byte head is at `head`. */
   stackPush(head: number, links: number, stride: number, index: number): void;
   /** Pops a node, -1 when empty. */

@@ -77,6 +77,33 @@
   (func (export "zero") (param $address i32) (param $bytes i32)
     (memory.fill (local.get $address) (i32.const 0) (local.get $bytes)))
 
+  ;; A counter with many writers; the delta is a whole number below 2^53. At most once a burst.
+  (func (export "addShared") (param $address i32) (param $delta f64)
+    (drop (i64.atomic.rmw.add (local.get $address) (i64.trunc_sat_f64_u (local.get $delta)))))
+
+  ;; A token bucket that all threads share, as one f64 time (action/meter-layout.ts): what lies between it and now, $burst
+  ;; at most, is there. Takes up to $wanted of it and returns how much.
+  (func (export "bucketDraw") (param $address i32) (param $now f64) (param $wanted f64) (param $burst f64) (result f64)
+    (local $old i64) (local $from f64) (local $drawn f64)
+    (loop $again
+      (local.set $old (i64.atomic.load (local.get $address)))
+      (local.set $from (f64.max (f64.reinterpret_i64 (local.get $old)) (f64.sub (local.get $now) (local.get $burst))))
+      (local.set $drawn (f64.min (local.get $wanted) (f64.sub (local.get $now) (local.get $from))))
+      (if (f64.le (local.get $drawn) (f64.const 0)) (then (return (f64.const 0))))
+      (br_if $again (i64.ne (local.get $old)
+        (i64.atomic.rmw.cmpxchg (local.get $address) (local.get $old)
+          (i64.reinterpret_f64 (f64.add (local.get $from) (local.get $drawn)))))))
+    (local.get $drawn))
+
+  ;; Gives back what was drawn and not spent.
+  (func (export "bucketReturn") (param $address i32) (param $amount f64)
+    (local $old i64)
+    (loop $again
+      (local.set $old (i64.atomic.load (local.get $address)))
+      (br_if $again (i64.ne (local.get $old)
+        (i64.atomic.rmw.cmpxchg (local.get $address) (local.get $old)
+          (i64.reinterpret_f64 (f64.sub (f64.reinterpret_i64 (local.get $old)) (local.get $amount))))))))
+
   ;; A stack shared by all threads: the head is an index (low word) and a tag (high word). The tag grows with
   ;; every change, so a head that left and came back is not taken for the one that was read (ABA).
   ;; A node is linked through the word at $links + index * $stride.

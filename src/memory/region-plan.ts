@@ -63,6 +63,13 @@ export const SUBTABLE_HITS_BYTES = 16;
 /** Composed tunnel headers of one thread, a power of two, and the room of each: header and egress key (tunnel/). */
 export const TUNNEL_HEADER_COUNT = 256;
 export const TUNNEL_HEADER_STRIDE = 1024;
+/** Bonds that lb_output knows, and the buckets of each: OVS's BOND_BUCKETS. */
+export const BOND_COUNT_MAX = 128;
+export const BOND_BUCKETS = 256;
+/** Meter numbers: OVS's MAX_METERS. */
+export const METER_COUNT_MAX = 1 << 18;
+/** A meter's record: its head and eight bands (action/meter-layout.ts). */
+export const METER_BYTES = 384;
 export const REINJECT_RING_ENTRIES = 8192;
 export const HANDOFF_RING_ENTRIES = 4096;
 
@@ -108,6 +115,9 @@ function regionRows(sizes: ArenaSizes): readonly [name: string, bytes: number, w
       workerCount * workerCount * alignUp(ringBytes(HANDOFF_RING_ENTRIES, 2), PAGE_BYTES),
       "worker",
     ],
+    ["bonds", BOND_COUNT_MAX * BOND_BUCKETS * 4, "control"],
+    ["bondCounters", threads * BOND_COUNT_MAX * BOND_BUCKETS * 8, "worker"],
+    ["meters", METER_COUNT_MAX * METER_BYTES, "shared"],
     ["kernelRings", sizes.kernelRingBytes, "shared"],
     ["tableRoot", PAGE_BYTES + 2 * alignUp(sizes.maskCountMax * 4, PAGE_BYTES), "handler"],
     ["subtables", sizes.maskCountMax * SUBTABLE_BYTES, "handler"],

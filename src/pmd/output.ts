@@ -39,12 +39,14 @@ const ETH_TYPE_AT: number = ETH.type;
 const ETH_TYPE_VLAN: number = ETH_TYPE.vlan;
 const ETH_TYPE_QINQ: number = ETH_TYPE.qinq;
 const TAG_BYTES: number = VLAN.headerBytes;
-const END_REASONS = new Uint8Array(5);
+const END_REASONS = new Uint8Array(7);
 END_REASONS[ACTION_END.nowhere] = DROP.flow_drop;
 END_REASONS[ACTION_END.noFrame] = DROP.no_frame;
 END_REASONS[ACTION_END.unable] = DROP.action_error;
 END_REASONS[ACTION_END.notPushed] = DROP.tunnel_push;
 END_REASONS[ACTION_END.notPopped] = DROP.tunnel_pop;
+END_REASONS[ACTION_END.meter] = DROP.meter;
+END_REASONS[ACTION_END.noBond] = DROP.invalid_bond;
 
 /** Most switches have fewer ports. */
 const SLOTS_AT_START = 16;
@@ -198,11 +200,12 @@ export class Output implements PacketSink {
     columns: BatchColumns,
     slot: number,
     frame: number,
+    action: number,
     attributes: number,
     attributeBytes: number,
     packetBytes: number,
   ): void {
-    this.#upcalls.action(columns, slot, frame, attributes, attributeBytes, packetBytes);
+    this.#upcalls.action(columns, slot, frame, action, attributes, attributeBytes, packetBytes);
   }
 
   drop(frame: number, end: number): void {

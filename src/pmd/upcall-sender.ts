@@ -8,12 +8,12 @@
 // Per packet that goes up: a record in the ring. Per burst: one publish, the doorbell at most once. Memory: the
 // worker's upcall ring and the batch's `inFlight` counts, which outlive the worker. Counters: consumed, upcall_miss,
 // upcall_action, upcall_follow, upcall_lost, doorbells, the ports' upcalls and upcalls_lost, drops.
-import { ACTION_METADATA, USERSPACE } from "../action/attributes.ts";
+import { ACTION, ACTION_METADATA, USERSPACE } from "../action/attributes.ts";
 import { COUNTER, type ThreadCounters } from "../datapath/counters.ts";
 import { DROP } from "../datapath/drop-reason.ts";
 import type { MissSink } from "../datapath/engine.ts";
 import { orderHash } from "../datapath/order-hash.ts";
-import { UpcallWriter, upcallChargeMax } from "../datapath/upcall-record.ts";
+import { UPCALL, UpcallWriter, upcallChargeMax } from "../datapath/upcall-record.ts";
 import { KEY_BYTES } from "../flow/fields.ts";
 import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
 import type { Arena } from "../memory/arena.ts";
@@ -131,11 +131,12 @@ export class UpcallSender implements MissSink {
     }
   }
 
-  /** A packet of a userspace() action; arguments as OutputSink.upcall has them. */
+  /** A packet of a userspace() or psample() action; arguments as OutputSink.upcall has them. */
   action(
     columns: BatchColumns,
     slot: number,
     frame: number,
+    action: number,
     attributes: number,
     attributeBytes: number,
     packetBytes: number,
@@ -145,7 +146,7 @@ export class UpcallSender implements MissSink {
     const portNo = this.#packets.portNo(frame);
     let actions = 0;
     let actionsBytes = 0;
-    if (this.#asksForActions(attributes, attributeBytes)) {
+    if (action === ACTION.userspace && this.#asksForActions(attributes, attributeBytes)) {
       const list = this.#u32[columns.actions + slot]!;
       actions = this.#table.actionsOffset(list);
       actionsBytes = this.#table.actionsBytes(list);
@@ -159,6 +160,7 @@ export class UpcallSender implements MissSink {
     if (
       this.#hasRoom(portNo, this.#writer.actionCharge(keyLines, attributeBytes, actionsBytes)) &&
       this.#writer.action(
+        action === ACTION.userspace ? UPCALL.action : UPCALL.psample,
         frame,
         portNo,
         hash,

@@ -31,7 +31,7 @@ import type { TableWriter } from "../table/table-writer.ts";
 import { Answers } from "./answers.ts";
 import { Injector } from "./injector.ts";
 import { isAsReceived, underMetadata } from "./packet-metadata.ts";
-import { PidListeners, type Upcall } from "./pid-listeners.ts";
+import { PidListeners, PSAMPLE_PID, type Upcall } from "./pid-listeners.ts";
 import type { Decision, FlowDecision, Policy } from "./policy.ts";
 import { Revalidator, type RevalidatorLimits } from "./revalidator.ts";
 import { UpcallDispatch } from "./upcall-dispatch.ts";
@@ -164,6 +164,7 @@ export class Handler {
   #handle(record: UpcallReader, answers: Answers): void {
     this.#handover.receive(record.frame, ringOwner("upcall", record.worker));
     if (record.type === UPCALL.action) this.#action(record, answers);
+    else if (record.type === UPCALL.psample) this.#psample(record, answers);
     else if (record.type === UPCALL.follow) answers.lookup(record);
     else this.#miss(record, answers);
     this.latency.record(Math.max(1, Math.round((this.#clock.millis() - record.millis) * 1e3)));
@@ -181,7 +182,13 @@ export class Handler {
     answers.done(record, REINJECT.actionDone);
   }
 
-  /** To whoever listens on the pid; what nobody takes is the port's loss. */
+  #psample(record: UpcallReader, answers: Answers): void {
+    this.#deliver(record, "action", PSAMPLE_PID, record.attributes());
+    this.#pool.freePacket(record.frame);
+    answers.done(record, REINJECT.actionDone);
+  }
+
+  /** To whoever listens on the pid; what nobody takes is the port's loss, samples apart. */
   #deliver(record: UpcallReader, kind: Upcall["kind"], pid: number, attributes: Uint8Array): void {
     const isTaken = this.pids.deliver(pid, () => ({
       kind,
@@ -194,7 +201,7 @@ export class Handler {
       attributes,
       actions: record.actions(),
     }));
-    if (isTaken) return;
+    if (isTaken || pid === PSAMPLE_PID) return;
     const slot = this.#ports.slot(record.portNo);
     if (slot >= 0) new PortCounters(this.#arena, this.#thread, slot).add(PORT_COUNTER.upcalls_lost, 1);
   }

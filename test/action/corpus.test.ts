@@ -30,12 +30,19 @@ interface Case {
   readonly isOrdered: boolean;
 }
 
-/**
- * The first of the two oracle defects: set(ipv4(src|dst)) rewrites two payload bytes of a later fragment. The
- * other is of set(arp()), which is not carried out yet.
- */
+/** The first of the two oracle defects: set(ipv4(src|dst)) rewrites two payload bytes of a later fragment. */
 function isOracleDefect({ name, actions }: Case): boolean {
   return name === "frag4_later" && /^set\(ipv4\((src|dst)=/.test(actions);
+}
+
+/**
+ * What is not taken: connection tracking, which is not carried out, and the second oracle defect, set(arp()) with bits
+ * outside its mask.
+ */
+function expectedRefusal({ actions }: Case): RegExp {
+  return actions.startsWith("set(arp(")
+    ? /bits outside its mask/
+    : /^actions\[\d+\]\.ct(_clear)? .*not supported yet/;
 }
 
 function check(
@@ -50,7 +57,7 @@ function check(
   const { key, mask } = parseMatch(row.flow, { vlanLimit });
   const refusal = validateActions(actions, key, mask);
   if (refusal !== undefined) {
-    t.match(formatRefusal(refusal), /is not supported yet/, row.actions);
+    t.match(formatRefusal(refusal), expectedRefusal(row), row.actions);
     return false;
   }
   const packet = hexToBytes(row.in);
@@ -110,7 +117,7 @@ t.test("the action corpus", { skip: corporaSkipReason() }, (t) => {
       1,
     );
   t.comment(`${done} of ${cases.length} rows were carried out`);
-  t.equal(done, 807);
+  t.equal(done, 946 - 26 - 1);
   t.end();
 });
 

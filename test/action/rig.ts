@@ -2,7 +2,10 @@
 // comes out. Every run ends with the check that no frame was lost or freed twice (the pool's ledger throws on
 // the latter).
 
+import { ACTION } from "../../src/action/attributes.ts";
+import { BondReader } from "../../src/action/bond-table.ts";
 import { Executor } from "../../src/action/executor.ts";
+import { Meters } from "../../src/action/meters.ts";
 import { ACTION_END, type OutputSink } from "../../src/action/output-sink.ts";
 import type { Recirculator } from "../../src/action/recirculator.ts";
 import { Extractor } from "../../src/flow/extract.ts";
@@ -10,7 +13,7 @@ import { K, KEY_BYTES, KEY_LINE_COUNT } from "../../src/flow/fields.ts";
 import { Arena } from "../../src/memory/arena.ts";
 import { BatchColumns } from "../../src/memory/batch-columns.ts";
 import { BATCH } from "../../src/memory/batch-layout.ts";
-import { NO_FRAME } from "../../src/memory/frame-layout.ts";
+import { NO_FRAME, PACKET_L3 } from "../../src/memory/frame-layout.ts";
 import { FramePool, fillReserve, reserveCount } from "../../src/memory/frame-pool.ts";
 import { Packets } from "../../src/memory/packets.ts";
 import { DEFAULT_SIZES } from "../../src/memory/region-plan.ts";
@@ -19,9 +22,10 @@ import { TunnelEngine } from "../../src/tunnel/tunnel-engine.ts";
 
 /** What became of a packet or a copy of it. */
 export type Fate =
-  | { readonly kind: "output"; readonly portNo: number; readonly hex: string }
+  /** outputL3: without Ethernet header, which an Ethernet port does not take. */
+  | { readonly kind: "output" | "outputL3"; readonly portNo: number; readonly hex: string }
   | {
-      readonly kind: "upcall";
+      readonly kind: "upcall" | "psample";
       readonly slot: number;
       readonly attributes: string;
       readonly packetBytes: number;
@@ -55,19 +59,27 @@ class RecordingSink implements OutputSink {
   }
 
   output(portNo: number, frame: number): void {
-    this.fates.push({ kind: "output", portNo, hex: this.#rig.consume(frame) });
+    const isEthernet = (this.#rig.packets.flags(frame) & PACKET_L3) === 0;
+    this.fates.push({ kind: isEthernet ? "output" : "outputL3", portNo, hex: this.#rig.consume(frame) });
   }
 
   upcall(
     _columns: BatchColumns,
     slot: number,
     frame: number,
+    action: number,
     attributes: number,
     attributeBytes: number,
     packetBytes: number,
   ): void {
     const copy = bytesToHex(this.#rig.arena.u8.slice(attributes, attributes + attributeBytes));
-    this.fates.push({ kind: "upcall", slot, attributes: copy, packetBytes, hex: this.#rig.consume(frame) });
+    this.fates.push({
+      kind: action === ACTION.userspace ? "upcall" : "psample",
+      slot,
+      attributes: copy,
+      packetBytes,
+      hex: this.#rig.consume(frame),
+    });
   }
 
   drop(frame: number, end: number): void {
@@ -113,6 +125,7 @@ export class ActionRig {
   readonly pool: FramePool;
   readonly packets: Packets;
   readonly executor: Executor;
+  readonly meters: Meters;
   readonly extractor: Extractor;
   readonly #sink: RecordingSink;
   readonly #recirculator: RecordingRecirculator;
@@ -138,6 +151,7 @@ export class ActionRig {
     this.#sink = new RecordingSink(this);
     const spareKey = this.#columns.batch + BATCH.spareKey;
     this.#recirculator = new RecordingRecirculator(this, this.#sink.fates, spareKey);
+    this.meters = new Meters(this.arena, new Float64Array([1000]));
     this.executor = new Executor({
       arena: this.arena,
       pool: this.pool,
@@ -145,7 +159,10 @@ export class ActionRig {
       sink: this.#sink,
       columns: this.#columns,
       next: this.#recirculator,
+      bonds: new BondReader(this.arena, 0),
+      meters: this.meters,
       tunnels: new TunnelEngine(this.arena, 0, this.pool, this.packets, new Float64Array(1), () => undefined),
+      vlanLimit,
     });
   }
 
@@ -171,6 +188,7 @@ export class ActionRig {
     this.#sink.fates.length = 0;
     this.executor.execute(frame, SLOT, this.#actions, actions.length);
     this.#recirculator.flush();
+    this.meters.settle();
     const lost = FRAME_COUNT - this.freeFrames() - heldFrames;
     if (lost !== 0) throw new Error(`${lost} frames lost`);
     return [...this.#sink.fates];

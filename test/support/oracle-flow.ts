@@ -14,6 +14,11 @@ interface KeyParts {
   readonly version: 4 | 6 | undefined;
   readonly network: ReadonlyMap<string, string>;
   readonly transport: "tcp" | "udp" | "sctp" | undefined;
+  readonly isArp: boolean;
+  readonly isIcmp: boolean;
+  readonly isMpls: boolean;
+  /** A whole neighbour solicitation or advertisement. */
+  readonly isNeighborDiscovery: boolean;
   /** Ports are zero when the header is cut off (or says so). */
   readonly hasPorts: boolean;
 }
@@ -37,6 +42,10 @@ function partsOf(key: string): KeyParts {
     version,
     network,
     transport: ports?.[1] as "tcp" | "udp" | "sctp" | undefined,
+    isArp: /arp\(sip=[^)]*,op=[1-9]/.test(key),
+    isIcmp: /icmp\(type=[1-9]/.test(key),
+    isMpls: /mpls\(label=/.test(key),
+    isNeighborDiscovery: /nd\(target=/.test(key),
     hasPorts: ports !== null && (ports[2] !== "0" || ports[3] !== "0"),
   };
 }
@@ -147,9 +156,67 @@ function userspace(random: SeededRandom): string {
   return `${trunc}userspace(pid=${1 + random.below(9)},userdata(${userdata.join("")}))`;
 }
 
+/** Masks of ARP are left out: Open vSwitch writes bits outside of them. */
+function setArp(random: SeededRandom): string {
+  const fields = {
+    sip: () => random.pick(["1.2.3.4", "255.255.255.255"]),
+    tip: () => random.pick(["1.2.3.4", "10.0.0.1"]),
+    op: () => String(random.below(256)),
+    sha: () => random.pick(MACS),
+    tha: () => random.pick(MACS),
+  };
+  return `set(arp(${chooseFields(random, fields)}))`;
+}
+
+function setMpls(random: SeededRandom): string {
+  const fields = {
+    label: () => maskedNumber(random, 20),
+    tc: () => maskedNumber(random, 3),
+    ttl: () => maskedNumber(random, 8),
+  };
+  return `set(mpls(${chooseFields(random, fields)}))`;
+}
+
+function setNd(random: SeededRandom): string {
+  const fields = {
+    target: () => random.pick(["fe80::99", "2001:db8::1"]),
+    sll: () => random.pick(MACS),
+    tll: () => random.pick(MACS),
+  };
+  return `set(nd(${chooseFields(random, fields)}))`;
+}
+
+/** NSH put on and taken off again; nothing behind it may look at headers before a recirculation. */
+function throughNsh(random: SeededRandom, portCount: number): string {
+  const push = random.pick([
+    "push_nsh(flags=0,ttl=63,mdtype=1,np=3,spi=0x1234,si=255,c1=0x1,c2=0x2,c3=0x3,c4=0x4)",
+    "push_nsh(flags=0,ttl=1,mdtype=2,np=3,spi=0x1,si=1,md2=0x10000a041234567820001408fedcba9876543210)",
+  ]);
+  return `clone(${push},pop_nsh(),${output(random, portCount)})`;
+}
+
+/** How deep random lists nest. */
+const DEPTH_MAX = 2;
+
+function nested(random: SeededRandom, list: () => string): string {
+  const kind = random.below(3);
+  if (kind === 0) return `clone(${list()})`;
+  if (kind === 1) return `sample(sample=${random.chance(0.7) ? 100 : 0}.0%,actions(${list()}))`;
+  return `check_pkt_len(size=${20 + random.below(80)},gt(${list()}),le(${random.chance(0.3) ? "drop" : list()}))`;
+}
+
 /** One to six actions that fit the packet with this key; the last one is mostly an output. */
 export function actionsFor(key: string, random: SeededRandom, portCount: number): string {
   if (random.chance(0.02)) return "drop";
+  // An upcall has Open vSwitch extract the packet anew; with more tags than the vlan-limit the offsets that later
+  // actions go by are lost.
+  for (;;) {
+    const list = actionList(key, random, portCount, 0);
+    if (!/push_vlan.*userspace/.test(list)) return list;
+  }
+}
+
+function actionList(key: string, random: SeededRandom, portCount: number, depth: number): string {
   const parts = partsOf(key);
   // All fields of a cut-off header read as zero; Open vSwitch would write past the packet's end, and crashes.
   const hops = parts.network.get("ttl") ?? parts.network.get("hlimit") ?? "0";
@@ -165,6 +232,32 @@ export function actionsFor(key: string, random: SeededRandom, portCount: number)
   const { transport } = parts;
   if (isWhole && transport !== undefined && parts.hasPorts && parts.network.get("frag") !== "later") {
     makers.push(...new Array<() => string>(6).fill(() => setTransport(random, transport)));
+  }
+  if (parts.isArp)
+    makers.push(
+      () => setArp(random),
+      () => setArp(random),
+    );
+  if (parts.isMpls)
+    makers.push(
+      () => setMpls(random),
+      () => setMpls(random),
+    );
+  if (parts.isIcmp && parts.version === 4) {
+    makers.push(() => `set(icmp(type=${random.below(256)},code=${random.below(256)}))`);
+  }
+  if (parts.isNeighborDiscovery)
+    makers.push(
+      () => setNd(random),
+      () => setNd(random),
+    );
+  if (random.chance(0.3)) makers.push(() => throughNsh(random, portCount));
+  if (depth < DEPTH_MAX) {
+    const list = (): string => actionList(key, random, portCount, depth + 1);
+    makers.push(
+      () => nested(random, list),
+      () => nested(random, list),
+    );
   }
   const actions = Array.from({ length: random.below(5) }, () => random.pick(makers)());
   if (actions.length === 0 || random.chance(0.9)) actions.push(output(random, portCount));

@@ -89,7 +89,7 @@ export class TestHandler {
     this.#handover.receive(frame, ringOwner("upcall", worker));
     const answer = (kind: number, back: number, last = portNo): void =>
       this.#answer(worker, kind, back, word(UPCALL_RECORD.charge), word(UPCALL_RECORD.orderHash), last);
-    if (type === UPCALL.action) {
+    if (type === UPCALL.action || type === UPCALL.psample) {
       this.#pool.freePacket(frame);
       answer(REINJECT.actionDone, NO_FRAME);
     } else if (type === UPCALL.follow) {
