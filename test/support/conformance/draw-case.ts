@@ -1,0 +1,131 @@
+// Random cases: a packet, a flow that matches it, actions that fit it, flows for what it recirculates, and further packets
+// that may or may not match. All of it follows from the random numbers and from what Millrace itself does.
+import fc from "fast-check";
+import { parseActions } from "../../../src/action/odp/parse-actions.ts";
+import { validateActions } from "../../../src/action/validate.ts";
+import { KeyExtractor } from "../../../src/flow/extract-key.ts";
+import { getNumber } from "../../../src/flow/key.ts";
+import { parseMatch } from "../../../src/flow/odp/match.ts";
+import { OdpSyntaxError } from "../../../src/flow/odp/text-cursor.ts";
+import { bytesToHex } from "../../../src/packet/bytes.ts";
+import { anyFrame, validFrame } from "../frames.ts";
+import type { SeededRandom } from "../random.ts";
+import { CASE_IN_PORT, CASE_VLAN_LIMIT, type ConformanceCase, type FlowText } from "./case.ts";
+import { drawActions, drawInvalid } from "./draw-actions.ts";
+import { drawMask, flowText } from "./draw-mask.ts";
+import type { MillraceSide } from "./millrace-side.ts";
+import { missingHeader, packetFacts } from "./packet-facts.ts";
+
+/** Recirculations of one packet. */
+const RECIRCS_MAX = 3;
+const RECIRC_PROBABILITY = 0.25;
+const INVALID_PROBABILITY = 0.08;
+const MORE_PACKETS_MAX = 3;
+/** Where mutations are most telling. */
+const HEADERS_BYTES = 80;
+const SETS_HEADER = /set\((?!eth\(|skb_)/;
+
+const PACKET_BYTES_MAX = 400;
+const PAYLOAD_BYTES_MAX = 60;
+
+/** Packets of all kinds, most of them valid. Drawn in pools, which is cheaper than one by one. */
+export function drawPackets(seed: number, count: number): Uint8Array[] {
+  const options = { payloadBytesMax: PAYLOAD_BYTES_MAX };
+  const frames = fc.oneof(
+    { weight: 5, arbitrary: validFrame(options) },
+    { weight: 1, arbitrary: anyFrame(options) },
+  );
+  return fc.sample(frames, { seed, numRuns: count }).filter((frame) => frame.length <= PACKET_BYTES_MAX);
+}
+
+/** What was not tried, by reason: said in the report, so that nothing is passed over in silence. */
+export type LeftOut = (reason: string) => void;
+
+export class CaseDrawer {
+  readonly #side: MillraceSide;
+  readonly #pool: readonly Uint8Array[];
+  readonly #leftOut: LeftOut;
+  readonly #extractor = new KeyExtractor(CASE_VLAN_LIMIT);
+
+  constructor(side: MillraceSide, pool: readonly Uint8Array[], leftOut: LeftOut) {
+    this.#side = side;
+    this.#pool = pool;
+    this.#leftOut = leftOut;
+  }
+
+  async draw(random: SeededRandom): Promise<ConformanceCase | undefined> {
+    const packet = random.pick(this.#pool);
+    const key = this.#extractor.extract(packet, CASE_IN_PORT);
+    const isInvalid = random.chance(INVALID_PROBABILITY);
+    const first = this.#drawFlow(key, random, isInvalid ? undefined : 1, isInvalid);
+    if (first === undefined) {
+      this.#leftOut(
+        "a flow that OVS prints and does not read (no Ethertype, empty tag, cut label stack, NSH)",
+      );
+      return undefined;
+    }
+    if (isInvalid) return { flows: [first], packets: [] };
+    const flows = await this.#follow(first, packet, random);
+    return { flows, packets: [bytesToHex(packet), ...this.#morePackets(flows, packet, random)] };
+  }
+
+  #drawFlow(
+    key: Uint8Array,
+    random: SeededRandom,
+    recircId: number | undefined,
+    isInvalid = false,
+  ): FlowText | undefined {
+    const flow = flowText(key, drawMask(key, random), random);
+    if (flow === undefined) return undefined;
+    const match = parseMatch(flow, { vlanLimit: CASE_VLAN_LIMIT });
+    const isValid = (actions: string): boolean => {
+      try {
+        return validateActions(parseActions(actions), match.key, match.mask) === undefined;
+      } catch (error) {
+        if (error instanceof OdpSyntaxError) return false;
+        throw error;
+      }
+    };
+    const asked = random.chance(RECIRC_PROBABILITY) ? recircId : undefined;
+    const draw = { random, facts: packetFacts(key), isValid, recircId: asked };
+    return { flow, actions: isInvalid ? drawInvalid(draw) : drawActions(draw) };
+  }
+
+  /** Adds a flow for what recirculates, as long as something does. */
+  async #follow(first: FlowText, packet: Uint8Array, random: SeededRandom): Promise<FlowText[]> {
+    const flows = [first];
+    while (flows.length <= RECIRCS_MAX && flows.at(-1)!.actions.includes("recirc(")) {
+      const { fates } = await this.#side.ask({ flows, packets: [bytesToHex(packet)] });
+      const miss = fates[0]!.upcalls.find(
+        ({ kind, key }) => kind === "miss" && getNumber(key, "recirc_id") === flows.length,
+      );
+      if (miss === undefined) break;
+      const next = flows.length < RECIRCS_MAX ? flows.length + 1 : undefined;
+      const flow = this.#drawFlow(miss.key, random, next);
+      if (flow === undefined) break;
+      flows.push(flow);
+    }
+    return flows;
+  }
+
+  #morePackets(flows: readonly FlowText[], packet: Uint8Array, random: SeededRandom): string[] {
+    // What a recirculated packet looks like by then is not known here.
+    if (flows.slice(1).some(({ actions }) => SETS_HEADER.test(actions))) return [];
+    const packets: string[] = [];
+    for (let count = random.below(MORE_PACKETS_MAX + 1); count > 0; count -= 1) {
+      const other = random.chance(0.7) ? mutate(packet, random) : random.pick(this.#pool);
+      const facts = packetFacts(this.#extractor.extract(other, CASE_IN_PORT));
+      const missing = missingHeader(flows[0]!.actions, facts);
+      if (missing === undefined) packets.push(bytesToHex(other));
+      else this.#leftOut(`a further packet without the ${missing} that is set`);
+    }
+    return packets;
+  }
+}
+
+function mutate(packet: Uint8Array, random: SeededRandom): Uint8Array {
+  const changed = packet.slice();
+  const at = random.below(Math.min(changed.length, HEADERS_BYTES));
+  changed[at] = random.chance(0.5) ? changed[at]! ^ (1 << random.below(8)) : random.below(256);
+  return changed;
+}

@@ -1,0 +1,158 @@
+// A case on Millrace: a switch in this thread, with the ports that the real Open vSwitch has.
+
+import {
+  FlowTextError,
+  formatFlowLine,
+  type PortLookup,
+  parseFlowEntry,
+} from "../../../src/control/flow-entry.ts";
+import { OfflineSwitch } from "../../../src/control/offline-switch.ts";
+import { KeyExtractor } from "../../../src/flow/extract-key.ts";
+import { formatOdpKey } from "../../../src/flow/odp/match.ts";
+import { DEFAULT_SIZES } from "../../../src/memory/region-plan.ts";
+import { bytesToHex, hexToBytes } from "../../../src/packet/bytes.ts";
+import { type DummyPort, isDummyPort } from "../../../src/port/dummy/driver.ts";
+import type { FlowView } from "../../../src/table/flow-reader.ts";
+import {
+  CASE_IN_PORT,
+  CASE_PORT_COUNT,
+  CASE_VLAN_LIMIT,
+  type CaseAnswer,
+  type ConformanceCase,
+  type FlowText,
+  maskDump,
+  maskKey,
+  type UpcallText,
+} from "./case.ts";
+
+/** The pids that userspace() of a case may name. */
+export const PIDS = [1, 2, 3] as const;
+const SORT_MILLIS = 1000;
+const MISS_PID = 1_000_000;
+const PORT_NUMBERS = Array.from({ length: CASE_PORT_COUNT }, (_, index) => index + 1);
+/** As the oracle's dummy ports. */
+const PORTS: PortLookup = {
+  numbers: new Map(PORT_NUMBERS.map((portNo) => [`p${portNo}`, portNo])),
+  names: new Map(PORT_NUMBERS.map((portNo) => [portNo, `p${portNo}`])),
+};
+
+/** What became of one packet. */
+export interface PacketFate {
+  readonly packet: Uint8Array;
+  readonly outputs: readonly { readonly portNo: number; readonly bytes: Uint8Array }[];
+  readonly upcalls: readonly { readonly kind: "miss" | "action"; readonly key: Uint8Array }[];
+}
+
+export interface MillraceAnswer extends CaseAnswer {
+  readonly fates: readonly PacketFate[];
+}
+
+export class MillraceSide {
+  readonly #offline: OfflineSwitch;
+  readonly #extractor = new KeyExtractor(CASE_VLAN_LIMIT);
+  #ports: readonly DummyPort[] = [];
+  #upcalls: { kind: "miss" | "action"; key: Uint8Array }[] = [];
+
+  private constructor(seed: number) {
+    this.#offline = new OfflineSwitch({
+      sizes: { ...DEFAULT_SIZES, portCountMax: 16, flowCountMax: 1024, maskCountMax: 256, frameCount: 2048 },
+      policy: {
+        type: "flows",
+        "miss-pid": MISS_PID,
+        "mac-aging-seconds": 300,
+        "mac-table-size": 64,
+        "flow-idle-millis": 10_000,
+        "flow-limit": 1024,
+      },
+      vlanLimit: CASE_VLAN_LIMIT,
+      seed,
+      debugLedger: true,
+    });
+    const { pids } = this.#offline.handler;
+    pids.listen(MISS_PID, ({ key }) => this.#upcalls.push({ kind: "miss", key }) > 0);
+    for (const pid of PIDS) {
+      // The oracle prints the key of the packet as it came up, ours is that which hit the flow.
+      pids.listen(pid, ({ key, packet }) => {
+        const asSent = this.#extractor.extractUnder(packet, key);
+        return this.#upcalls.push({ kind: "action", key: asSent }) > 0;
+      });
+    }
+  }
+
+  static async start(seed: number): Promise<MillraceSide> {
+    const side = new MillraceSide(seed);
+    const ports: DummyPort[] = [];
+    for (const portNo of PORT_NUMBERS) {
+      const port = await side.#offline.ports.add({ name: `p${portNo}`, type: "dummy", portNo });
+      if (isDummyPort(port)) ports.push(port);
+    }
+    side.#ports = ports;
+    return side;
+  }
+
+  async ask({ flows, packets }: ConformanceCase): Promise<MillraceAnswer> {
+    await this.#offline.flows.writer.flush();
+    // A mask without flows is given back when the masks are sorted, once a second.
+    this.#offline.clock.advanceTo(this.#offline.clock.millis() + SORT_MILLIS);
+    this.#offline.housekeep();
+    const refusals: (string | null)[] = [];
+    for (const flow of flows) refusals.push(await this.#put(flow));
+    const fates = packets.map((packet) => this.#receive(hexToBytes(packet)));
+    const views: FlowView[] = [];
+    for await (const view of this.#offline.flows.all()) views.push(view);
+    return {
+      refusals,
+      fates,
+      outputs: outputsByPort(fates),
+      upcalls: fates.flatMap(({ upcalls }) => upcalls.map(upcallText)),
+      dumps: { short: this.#dump(views, false), verbose: this.#dump(views, true) },
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#offline.close();
+  }
+
+  /** Null when the flow was taken, else the refusal. */
+  async #put({ flow, actions }: FlowText): Promise<string | null> {
+    try {
+      const entry = parseFlowEntry(flow, actions, PORTS, CASE_VLAN_LIMIT);
+      const how = { op: "put", create: true, modify: false, clear: false } as const;
+      const [outcome] = await this.#offline.flows.writer.apply([{ ...entry, ...how }]);
+      return outcome!.error === null
+        ? null
+        : `updating flow table: ${outcome!.error} ${outcome!.message ?? ""}`;
+    } catch (error) {
+      if (!(error instanceof FlowTextError)) throw error;
+      return `${error.stage}: ${error.message}`;
+    }
+  }
+
+  #receive(packet: Uint8Array): PacketFate {
+    this.#upcalls = [];
+    const port = this.#ports[CASE_IN_PORT - 1]!;
+    if (!port.inject(packet)) throw new Error("no frame is free: the switch holds packets back");
+    this.#offline.settle();
+    const outputs = this.#ports.flatMap((sender) =>
+      sender.take().map((bytes) => ({ portNo: sender.portNo, bytes })),
+    );
+    return { packet, outputs, upcalls: this.#upcalls };
+  }
+
+  #dump(views: readonly FlowView[], verbose: boolean): string[] {
+    const style = { verbose, names: verbose };
+    const now = this.#offline.clock.millis();
+    return views.map((view) => maskDump(formatFlowLine(view, style, PORTS, now, CASE_VLAN_LIMIT))).sort();
+  }
+}
+
+function upcallText({ kind, key }: PacketFate["upcalls"][number]): UpcallText {
+  return { kind, key: maskKey(formatOdpKey(key, { vlanLimit: CASE_VLAN_LIMIT })) };
+}
+
+function outputsByPort(fates: readonly PacketFate[]): [number, string[]][] {
+  return PORT_NUMBERS.flatMap((portNo): [number, string[]][] => {
+    const sent = fates.flatMap(({ outputs }) => outputs.filter((output) => output.portNo === portNo));
+    return sent.length === 0 ? [] : [[portNo, sent.map(({ bytes }) => bytesToHex(bytes))]];
+  });
+}
