@@ -96,28 +96,53 @@ function wideChain(packetBytes: number): ChainPart[] {
   return chain;
 }
 
+const tagStep = fc.oneof(
+  fc.constant("pop_vlan"),
+  fc
+    .record({
+      vid: fc.integer({ min: 0, max: 4095 }),
+      pcp: fc.integer({ min: 0, max: 7 }),
+      tpid: fc.constantFrom(0x8100, 0x88a8),
+    })
+    .map(({ vid, pcp, tpid }) => `push_vlan(tpid=0x${tpid.toString(16)},vid=${vid},pcp=${pcp})`),
+);
+
 t.test("tags are pushed and popped like on a plain array", (t) => {
   const rig = new ActionRig();
-  const step = fc.oneof(
-    fc.constant("pop_vlan"),
-    fc
-      .record({
-        vid: fc.integer({ min: 0, max: 4095 }),
-        pcp: fc.integer({ min: 0, max: 7 }),
-        tpid: fc.constantFrom(0x8100, 0x88a8),
-      })
-      .map(({ vid, pcp, tpid }) => `push_vlan(tpid=0x${tpid.toString(16)},vid=${vid},pcp=${pcp})`),
+  fc.assert(
+    fc.property(
+      fc.array(tagStep, { maxLength: 80 }),
+      fc.integer({ min: 14, max: 90 }),
+      (steps, packetBytes) => {
+        const packet = UDP4.slice(0, packetBytes);
+        let expected: Uint8Array = packet;
+        for (const text of steps) expected = slowTag(expected, text);
+        const actions = parseActions([...steps, "2"].join(","));
+        t.same(rig.run(packet, actions), [sent(2, expected)]);
+        t.same(rig.run(packet, actions, randomChain(packet.length, FRAME_BYTES, below)), [sent(2, expected)]);
+      },
+    ),
+    runs(150),
+  );
+  t.end();
+});
+
+t.test("tags of packets of up to 9,022 bytes, in every chain", (t) => {
+  const rig = new ActionRig();
+  const lengths = fc.oneof(
+    fc.integer({ min: 1500, max: PACKET_BYTES_MAX }),
+    fc.constantFrom(PACKET_BYTES_MAX - 4, PACKET_BYTES_MAX),
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), fc.integer({ min: 14, max: 90 }), (steps, packetBytes) => {
-      const packet = UDP4.slice(0, packetBytes);
+    fc.property(fc.array(tagStep, { minLength: 1, maxLength: 6 }), lengths, (steps, packetBytes) => {
+      const packet = Uint8Array.from({ length: packetBytes }, (_, index) => index * 7 + (index >>> 8));
       let expected: Uint8Array = packet;
       for (const text of steps) expected = slowTag(expected, text);
       const actions = parseActions([...steps, "2"].join(","));
-      t.same(rig.run(packet, actions), [sent(2, expected)]);
-      t.same(rig.run(packet, actions, randomChain(packet.length, FRAME_BYTES, below)), [sent(2, expected)]);
+      for (const chain of [wideChain(packetBytes), randomChain(packetBytes, FRAME_BYTES, below)])
+        t.same(rig.run(packet, actions, chain), [sent(2, expected)]);
     }),
-    runs(150),
+    runs(100),
   );
   t.end();
 });
