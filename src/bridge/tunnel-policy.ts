@@ -50,8 +50,8 @@ export class TunnelPolicy implements Policy {
     return this.#popDecision(key) ?? this.#inner.review(key);
   }
 
-  refresh(key: Uint8Array, usedMillis: number): void {
-    if (this.#popDecision(key) === undefined) this.#inner.refresh(key, usedMillis);
+  refresh(key: Uint8Array, usedMillis: number, bytes: number): void {
+    if (this.#popDecision(key) === undefined) this.#inner.refresh(key, usedMillis, bytes);
   }
 
   tick(nowMillis: number): boolean {

@@ -90,7 +90,7 @@ export class KernelInterface {
       ...(up ? [] : [link.up ? "no carrier" : `interface is down; ip link set ${this.name} up`]),
       ...readOffloadNotes(this, link, offloads),
     ];
-    return { up, mtu: link.mtu, notes };
+    return { up, mtu: link.mtu, mac: link.mac, notes };
   }
 
   close(): void {

@@ -113,6 +113,8 @@ export interface PortStatus {
   readonly up: boolean;
   /** Longest payload behind the link header that the port transmits. */
   readonly mtu: number;
+  /** Its interface's address, where it has an interface. */
+  readonly mac?: string;
   /** Why it is down, or what is wrong although it is up (offloads that hide bytes, for example). */
   readonly notes: readonly string[];
 }

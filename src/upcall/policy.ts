@@ -33,8 +33,11 @@ export interface Policy {
    * because its packets have something to teach.
    */
   review(key: Uint8Array): Decision | null;
-  /** A learned flow with this key had packets up to `usedMillis`: what it was learned from is still alive. */
-  refresh(key: Uint8Array, usedMillis: number): void;
+  /**
+   * A learned flow with this key had packets up to `usedMillis`: what it was learned from is still alive. `bytes` are
+   * those of its packets since the last call.
+   */
+  refresh(key: Uint8Array, usedMillis: number, bytes: number): void;
   /** A slice of ageing. True while there is more to do at once. */
   tick(nowMillis: number): boolean;
   /** What changed since the last call; null when nothing did. */
@@ -42,4 +45,4 @@ export interface Policy {
 }
 
 /** Most subjects of one decision. */
-export const SUBJECTS_MAX = 2;
+export const SUBJECTS_MAX = 3;

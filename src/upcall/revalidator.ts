@@ -56,6 +56,8 @@ export class Revalidator {
   readonly #clock: Clock;
   readonly #index: FlowIndex;
   readonly #staleSubjects = new Set<number>();
+  /** By flow number: bytes that the policy was told of. */
+  readonly #toldBytes: Float64Array;
   #limits: RevalidatorLimits;
   #allStale = false;
   #wasFull = false;
@@ -73,6 +75,7 @@ export class Revalidator {
     this.#clock = clock;
     this.#limits = limits;
     this.#index = new FlowIndex(arena.plan.sizes.flowCountMax);
+    this.#toldBytes = new Float64Array(arena.plan.sizes.flowCountMax + 1);
     this.#lastWalkMillis = clock.millis();
   }
 
@@ -100,6 +103,7 @@ export class Revalidator {
       if (this.#index.first(subject) === 0) this.#staleSubjects.delete(subject);
     }
     this.#index.add(flowNo, this.#table.flows.birth(flowNo), subjects);
+    this.#toldBytes[flowNo] = 0;
   }
 
   /** One slice. True while there is more to do at once. */
@@ -193,10 +197,18 @@ export class Revalidator {
     else if (this.learnedCount > this.#limits.flowLimit) this.#remove(flowNo, "overLimit");
     else {
       if (usedMillis >= usedSince && usedMillis > 0) {
-        this.#policy.refresh(flows.read(flowNo)!.key, usedMillis);
+        this.#policy.refresh(flows.read(flowNo)!.key, usedMillis, this.#newBytes(flowNo));
       }
       if (reviewsAll) this.#review(flowNo);
     }
+  }
+
+  /** Bytes of a flow since the policy was last told, whatever was cleared meanwhile. */
+  #newBytes(flowNo: number): number {
+    const { bytes } = this.#table.flows.totals(flowNo);
+    const told = this.#toldBytes[flowNo]!;
+    this.#toldBytes[flowNo] = bytes;
+    return bytes - told;
   }
 
   #review(flowNo: number): void {

@@ -9,19 +9,21 @@
 //
 // A flow rests on its two addresses: on the destination for what it does, and on the source because a flow at a port
 // that the source has left would keep frames from coming up that show its return.
-import { K, VLAN_CFI } from "../../flow/fields.ts";
-import { getNumber } from "../../flow/key.ts";
 import type { Changes, Decision, Policy } from "../../upcall/policy.ts";
-import { isGroup, isReserved, readMac } from "./address.ts";
+import { ANY_BOND, Bonds, bucketSubject, inputSubject } from "../bond/bonds.ts";
+import { isGroup, isReserved } from "./address.ts";
+import { type Frame, readFrame } from "./frame.ts";
 import { type MacEntry, MacTable } from "./mac-table.ts";
 import { decisionMask, type LookedAt } from "./masks.ts";
-import { type FrameTag, type Output, outputActions, PCP_MASK, VID_MASK } from "./outputs.ts";
-import { inputVlan, isSameVlan, outputForm, type PortVlan, TRUNK_OF_ALL } from "./vlan.ts";
+import { type Output, outputActions, PCP_MASK, VID_MASK } from "./outputs.ts";
+import { isSameVlan, outputForm, type PortVlan, TRUNK_OF_ALL } from "./vlan.ts";
 
 export interface LearnOptions {
   readonly macAgingMillis: number;
   /** Most addresses. */
   readonly macTableSize: number;
+  /** None, if not given. */
+  readonly bonds?: Bonds;
 }
 
 /** Subjects: an address as destination is its number, as source this much more. */
@@ -30,19 +32,20 @@ const AS_SOURCE = 2 ** 48;
 const AGED_PER_TICK = 256;
 const NO_ACTIONS = new Uint8Array(0);
 const DROP: Decision = { kind: "drop" };
+/** As OVS's MAC_GRAT_ARP_LOCK_TIME. */
+const LOCK_MILLIS = 5000;
 
-/** What a decision rests on. */
-interface Frame {
-  readonly inPort: number;
-  readonly source: number;
-  readonly destination: number;
-  readonly tag: FrameTag;
-  /** Undefined when the port does not take the frame. */
-  readonly vlan: number | undefined;
+/** Why a frame is not let in: what had to be looked at to know, and what that rests on. */
+interface Refusal {
+  readonly lookedAt: LookedAt;
+  readonly subjects: readonly number[];
 }
+
+const refusal = (lookedAt: LookedAt, ...subjects: readonly number[]): Refusal => ({ lookedAt, subjects });
 
 export class LearnPolicy implements Policy {
   readonly macs: MacTable;
+  readonly #bonds: Bonds;
   readonly #ports = new Map<number, PortVlan>();
   /** By number. */
   #portNumbers: readonly number[] = [];
@@ -50,7 +53,10 @@ export class LearnPolicy implements Policy {
   #changedAll = false;
   #changed = new Set<number>();
 
-  constructor({ macTableSize, macAgingMillis }: LearnOptions) {
+  constructor({ macTableSize, macAgingMillis, bonds = new Bonds() }: LearnOptions) {
+    this.#bonds = bonds;
+    for (const bond of bonds.all) this.#ports.set(bond.portNo, bond.settings.vlan);
+    this.#portsChanged();
     this.macs = new MacTable(macTableSize, macAgingMillis, (mac, seen) => {
       this.#changed.add(mac);
       if (seen) this.#changed.add(AS_SOURCE + mac);
@@ -73,7 +79,17 @@ export class LearnPolicy implements Policy {
 
   /** Learned addresses, the one unused for longest first. */
   entries(): MacEntry[] {
-    return this.macs.list();
+    return [...this.rows()].sort((a, b) => a.usedMillis - b.usedMillis);
+  }
+
+  /** The same in no order, one by one: the table may change between two steps. Those of a bond stand on a member. */
+  *rows(): Generator<MacEntry> {
+    for (const entry of this.macs.entries()) {
+      const shown = this.#bonds
+        .byPortNo(entry.portNo)
+        ?.members.find(({ portNo }) => portNo !== undefined)?.portNo;
+      yield shown === undefined ? entry : { ...entry, portNo: shown };
+    }
   }
 
   /** Forgets all addresses; packets of before do not bring them back. */
@@ -86,25 +102,39 @@ export class LearnPolicy implements Policy {
   decide(key: Uint8Array, nowMillis: number): Decision {
     const frame = this.#frame(key);
     if (frame === undefined) return DROP;
-    if (this.#teaches(frame)) this.macs.learn(frame.vlan, frame.source, frame.inPort, nowMillis);
-    return this.#decision(key, frame);
+    const refused = this.#refusal(frame);
+    if (refused === undefined) {
+      // A reflection or a move: only the time tells, and no flow can.
+      if (this.#hasMoved(frame) && this.#isLocked(frame, nowMillis)) return DROP;
+      this.#learn(frame, nowMillis);
+    }
+    return this.#decision(key, frame, refused);
   }
 
   review(key: Uint8Array): Decision | null {
     const frame = this.#frame(key);
     if (frame === undefined) return null;
-    if (this.#teaches(frame)) {
-      const known = this.macs.find(frame.vlan, frame.source);
+    const refused = this.#refusal(frame);
+    if (refused === undefined) {
+      const known = this.macs.find(frame.vlan!, frame.source);
       if (known !== undefined && known !== frame.inPort) return null;
     }
-    return this.#decision(key, frame);
+    return this.#decision(key, frame, refused);
   }
 
-  refresh(key: Uint8Array, usedMillis: number): void {
+  refresh(key: Uint8Array, usedMillis: number, bytes: number): void {
     const frame = this.#frame(key);
-    if (usedMillis > this.#flushedMillis && frame !== undefined && this.#teaches(frame)) {
-      this.macs.refresh(frame.vlan, frame.source, frame.inPort, usedMillis);
+    if (frame === undefined || this.#refusal(frame) !== undefined) return;
+    const vlan = frame.vlan!;
+    for (const bond of this.#bonds.bySource) {
+      const output = this.#reaches(frame, vlan, bond.portNo)
+        ? this.#output(frame, vlan, bond.portNo)
+        : undefined;
+      if (output !== undefined) bond.charge.add(bond.bucketOf(frame.source, output.tci & VID_MASK), bytes);
     }
+    if (usedMillis <= this.#flushedMillis || this.#isLocked(frame, usedMillis)) return;
+    this.macs.refresh(vlan, frame.source, frame.inPort, usedMillis);
+    this.#lock(frame, usedMillis);
   }
 
   tick(nowMillis: number): boolean {
@@ -124,57 +154,113 @@ export class LearnPolicy implements Policy {
     this.#changedAll = true;
   }
 
-  /** Undefined when no port of the policy received it, or it is no Ethernet frame just received. */
   #frame(key: Uint8Array): Frame | undefined {
-    const inPort = getNumber(key, "in_port");
-    const port = this.#ports.get(inPort);
-    if (port === undefined || getNumber(key, "recirc_id") !== 0 || getNumber(key, "packet_type") !== 0) {
-      return undefined;
+    return readFrame(key, this.#ports, this.#bonds);
+  }
+
+  /**
+   * Why the frame goes nowhere; undefined when it is let in. What is not let in teaches nothing, as in OVS: neither a VLAN
+   * that the port does not have nor a reserved address.
+   */
+  #refusal(frame: Frame): Refusal | undefined {
+    const { vlan, source, destination, membership } = frame;
+    if (vlan === undefined) return refusal("tag");
+    if (isGroup(source)) return refusal("source group");
+    if (isReserved(destination)) return refusal("destination");
+    if (membership === undefined) return undefined;
+    const { bond, member } = membership;
+    const verdict = bond.admits(member, isGroup(destination));
+    if (verdict === "drop") {
+      const isForAll = bond.admits(member, false) === "drop";
+      return refusal(isForAll ? "tag" : "destination group", inputSubject(bond));
     }
-    const tci = getNumber(key, "vlan_tci");
-    const isTagged = (tci & VLAN_CFI) !== 0;
+    if (verdict === "accept" || frame.isGratuitousArp || !this.#isElsewhere(frame)) return undefined;
+    return refusal(frame.isArpBroadcast ? "gratuitous ARP" : "addresses", source, inputSubject(bond));
+  }
+
+  #isElsewhere({ vlan, source, inPort }: Frame): boolean {
+    const known = this.macs.find(vlan!, source);
+    return known !== undefined && known !== inPort;
+  }
+
+  /** Whether it says that a station went behind the bond, which only a bond by source has to doubt. */
+  #hasMoved(frame: Frame): boolean {
+    return frame.membership?.bond.settings.mode === "balance-slb" && this.#isElsewhere(frame);
+  }
+
+  #isLocked({ membership, isGratuitousArp, vlan, source }: Frame, nowMillis: number): boolean {
+    return isGratuitousArp && membership !== undefined && this.macs.isLocked(vlan!, source, nowMillis);
+  }
+
+  #learn(frame: Frame, nowMillis: number): void {
+    if (this.#isLocked(frame, nowMillis)) return;
+    this.macs.learn(frame.vlan!, frame.source, frame.inPort, nowMillis);
+    this.#lock(frame, nowMillis);
+  }
+
+  #lock({ isGratuitousArp, membership, vlan, source }: Frame, seenMillis: number): void {
+    if (isGratuitousArp && membership === undefined) this.macs.lock(vlan!, source, seenMillis + LOCK_MILLIS);
+  }
+
+  #decision(key: Uint8Array, frame: Frame, refused: Refusal | undefined): Decision {
+    const { vlan, source, destination, tag, isArpBroadcast } = frame;
+    if (refused !== undefined) {
+      const { lookedAt, subjects } = refused;
+      return { kind: "flow", mask: decisionMask(key, tag, lookedAt), actions: NO_ACTIONS, subjects };
+    }
+    const concerned = new BondSubject();
+    if (frame.membership !== undefined) concerned.add(inputSubject(frame.membership.bond));
+    const outputs = this.#outputs(frame, vlan!, concerned);
+    const lookedAt = isArpBroadcast && this.#bonds.exist ? "gratuitous ARP" : "addresses";
     return {
-      inPort,
-      source: readMac(key, K.eth_src),
-      destination: readMac(key, K.eth_dst),
-      tag: { isTagged, tpid: getNumber(key, "vlan_tpid"), tci: tci & (PCP_MASK | VID_MASK) },
-      vlan: inputVlan(port, isTagged ? tci & VID_MASK : 0),
-    };
-  }
-
-  /** What is not let in teaches nothing, as in OVS: neither a VLAN that the port does not have nor a reserved address. */
-  #teaches(frame: Frame): frame is Frame & { vlan: number } {
-    return frame.vlan !== undefined && !isReserved(frame.destination) && !isGroup(frame.source);
-  }
-
-  #decision(key: Uint8Array, frame: Frame): Decision {
-    const { vlan, source, destination, tag } = frame;
-    const drop = (lookedAt: LookedAt): Decision => ({
       kind: "flow",
       mask: decisionMask(key, tag, lookedAt),
-      actions: NO_ACTIONS,
-      subjects: [],
-    });
-    if (vlan === undefined) return drop("tag");
-    if (isGroup(source)) return drop("source group");
-    if (isReserved(destination)) return drop("destination");
-    return {
-      kind: "flow",
-      mask: decisionMask(key, tag, "addresses"),
-      actions: outputActions(tag, this.#outputs(frame, vlan)),
-      subjects: [destination, AS_SOURCE + source],
+      actions: outputActions(tag, outputs),
+      subjects: [destination, AS_SOURCE + source, ...concerned.subjects],
     };
   }
 
-  #outputs({ inPort, destination, tag }: Frame, vlan: number): Output[] {
+  #outputs(frame: Frame, vlan: number, concerned: BondSubject): Output[] {
+    const { source, destination } = frame;
     const known = isGroup(destination) ? undefined : this.macs.find(vlan, destination);
-    const outputs: Output[] = [];
-    for (const portNo of known === undefined ? this.#portNumbers : [known]) {
-      const port = this.#ports.get(portNo);
-      const form = port && portNo !== inPort ? outputForm(port, vlan) : undefined;
-      if (form !== undefined)
-        outputs.push({ portNo, tci: form === "tagged" ? (tag.tci & PCP_MASK) | vlan : 0 });
-    }
-    return outputs;
+    return (known === undefined ? this.#portNumbers : [known]).flatMap((portNo) => {
+      const output = this.#output(frame, vlan, portNo);
+      if (output === undefined) return [];
+      const bond = this.#bonds.byPortNo(portNo);
+      if (bond === undefined) return [output];
+      const { id, mode, hashBasis, usesLbOutput } = bond.settings;
+      if (mode === "balance-tcp") return [{ ...output, balance: { id, hashBasis, usesLbOutput } }];
+      const bucket = bond.bucketOf(source, output.tci & VID_MASK);
+      concerned.add(bucketSubject(bond, bucket));
+      const member = bond.choose(bucket)?.portNo;
+      return member === undefined ? [] : [{ ...output, portNo: member }];
+    });
+  }
+
+  /** How the frame leaves by a port; undefined when it does not. */
+  #output({ inPort, tag }: Frame, vlan: number, portNo: number): Output | undefined {
+    const port = this.#ports.get(portNo);
+    const form = port && portNo !== inPort ? outputForm(port, vlan) : undefined;
+    if (form === undefined) return undefined;
+    return { portNo, tci: form === "tagged" ? (tag.tci & PCP_MASK) | vlan : 0 };
+  }
+
+  /** Whether frames to this destination go to a port at all. */
+  #reaches({ destination }: Frame, vlan: number, portNo: number): boolean {
+    const known = isGroup(destination) ? undefined : this.macs.find(vlan, destination);
+    return known === undefined || known === portNo;
+  }
+}
+
+/** The one subject of a flow that stands for bonds. */
+class BondSubject {
+  #subject: number | undefined;
+
+  add(subject: number): void {
+    this.#subject = this.#subject === undefined ? subject : ANY_BOND;
+  }
+
+  get subjects(): readonly number[] {
+    return this.#subject === undefined ? [] : [this.#subject];
   }
 }

@@ -26,6 +26,7 @@ interface Entry {
   readonly mac: number;
   port: PortEntries;
   usedMillis: number;
+  lockedUntilMillis: number;
 }
 
 interface PortEntries {
@@ -101,6 +102,17 @@ export class MacTable {
     if (!isElsewhere || usedMillis > known.usedMillis) this.learn(vlan, mac, portNo, usedMillis);
   }
 
+  /** The address told of itself on a port of no bond: until then a bond's gratuitous ARP does not move it. */
+  lock(vlan: number, mac: number, untilMillis: number): void {
+    const known = this.#vlans.get(vlan)?.get(mac);
+    if (known !== undefined) known.lockedUntilMillis = untilMillis;
+  }
+
+  isLocked(vlan: number, mac: number, nowMillis: number): boolean {
+    const known = this.#vlans.get(vlan)?.get(mac);
+    return known !== undefined && !known.port.isGone && nowMillis < known.lockedUntilMillis;
+  }
+
   /** Takes out entries that are void or were not used for the aging time. True when `limit` of them were not all. */
   expire(nowMillis: number, limit: number): boolean {
     let left = limit;
@@ -157,7 +169,7 @@ export class MacTable {
       this.#vlans.set(vlan, addresses);
     }
     const port = this.#portEntries(portNo);
-    const entry: Entry = { vlan, mac, port, usedMillis };
+    const entry: Entry = { vlan, mac, port, usedMillis, lockedUntilMillis: 0 };
     addresses.set(mac, entry);
     port.entries.add(entry);
     this.#entryCount += 1;

@@ -4,8 +4,18 @@ import { getNumber, newKey, setNumber, setOnes } from "../../flow/key.ts";
 import { ETH_TYPE } from "../../packet/link-headers.ts";
 import { type FrameTag, VID_MASK } from "./outputs.ts";
 
-/** How far a decision had to look: at the tag, then at whether the source is a group, at the destination, at both. */
-export const LOOKED_AT = ["tag", "source group", "destination", "addresses"] as const;
+/**
+ * How far a decision had to look: at the tag, then at whether the source is a group, at the destination, at whether it is
+ * a group, at both addresses, and at whether an ARP packet is gratuitous.
+ */
+export const LOOKED_AT = [
+  "tag",
+  "source group",
+  "destination",
+  "destination group",
+  "addresses",
+  "gratuitous ARP",
+] as const;
 export type LookedAt = (typeof LOOKED_AT)[number];
 
 const GROUP_BIT_OF_FIRST_BYTE = 1;
@@ -24,8 +34,12 @@ function makeMask(lookedAt: LookedAt, hasVid: boolean, isIp: boolean): Uint8Arra
   setNumber(mask, "vlan_tci", hasVid ? TCI_MASKS.vid : TCI_MASKS.all);
   if (isIp) setOnes(mask, "nw_frag");
   if (lookedAt === "source group") mask[K.eth_src] = GROUP_BIT_OF_FIRST_BYTE;
-  if (lookedAt === "destination" || lookedAt === "addresses") setOnes(mask, "eth_dst");
-  if (lookedAt === "addresses") setOnes(mask, "eth_src");
+  if (lookedAt === "destination group") mask[K.eth_dst] = GROUP_BIT_OF_FIRST_BYTE;
+  const hasBoth = lookedAt === "addresses" || lookedAt === "gratuitous ARP";
+  if (lookedAt === "destination" || hasBoth) setOnes(mask, "eth_dst");
+  if (hasBoth) setOnes(mask, "eth_src");
+  if (lookedAt === "gratuitous ARP")
+    for (const name of ["nw_proto", "nw_src", "nw_dst"] as const) setOnes(mask, name);
   return mask;
 }
 
