@@ -1,7 +1,12 @@
 // The handler with its policy and its table, whoever runs it: a thread of its own (handler-loop.ts), or a switch in one
 // thread (offline-switch.ts).
+import type { BondSettings } from "../bridge/bond/bond.ts";
+import { BondPolicy } from "../bridge/bond/bond-policy.ts";
+import { Bonds } from "../bridge/bond/bonds.ts";
+import type { LinkState } from "../bridge/bond/member.ts";
 import { FlowsPolicy } from "../bridge/flows-policy.ts";
 import { LearnPolicy } from "../bridge/learn/learn-policy.ts";
+import type { PortVlan } from "../bridge/learn/vlan.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { Clock } from "../memory/clock.ts";
 import { EpochWriter } from "../memory/epoch.ts";
@@ -14,6 +19,15 @@ export interface HandlerCore {
   readonly table: ObservedTable;
   /** Null under a policy that does not learn. */
   readonly learn: LearnPolicy | null;
+  readonly bonds: Bonds;
+}
+
+/** What the policy has to know of a port that opens. */
+export interface PortNews extends LinkState {
+  readonly portNo: number;
+  readonly name: string;
+  /** Of a port that is no member of a bond. */
+  readonly vlan: PortVlan;
 }
 
 export function createHandlerCore(
@@ -21,25 +35,39 @@ export function createHandlerCore(
   policyConfig: Config["policy"],
   clock: Clock,
   debugLedger: boolean,
+  bondSettings: readonly BondSettings[] = [],
 ): HandlerCore {
   const epochs = new EpochWriter(arena);
   const table = new ObservedTable(arena, epochs);
+  const bonds = new Bonds(bondSettings);
   const learn =
     policyConfig.type === "learn"
       ? new LearnPolicy({
           macAgingMillis: policyConfig["mac-aging-seconds"] * 1000,
           macTableSize: policyConfig["mac-table-size"],
+          bonds,
         })
       : null;
   const handler = new Handler({
     arena,
     table,
     epochs,
-    policy: learn ?? new FlowsPolicy(policyConfig["miss-pid"]),
+    policy: new BondPolicy(bonds, learn ?? new FlowsPolicy(policyConfig["miss-pid"])),
     clock,
     debugLedger,
     flowIdleMillis: policyConfig["flow-idle-millis"],
     flowLimit: policyConfig["flow-limit"],
   });
-  return { handler, table, learn };
+  return { handler, table, learn, bonds };
+}
+
+type Policies = Pick<HandlerCore, "bonds" | "learn">;
+
+export function openPort({ bonds, learn }: Policies, news: PortNews, nowMillis: number): void {
+  const { portNo, name, vlan } = news;
+  if (!bonds.openPort(portNo, name, news, nowMillis)) learn?.setPort(portNo, vlan);
+}
+
+export function closePort({ bonds, learn }: Policies, portNo: number, nowMillis: number): void {
+  if (!bonds.closePort(portNo, nowMillis)) learn?.removePort(portNo);
 }

@@ -82,6 +82,20 @@ export class Oracle {
     return this.#process.vsctl(...args);
   }
 
+  /** Adds a bond of ports that were deleted before; they keep their numbers and captures. */
+  async addBond(name: string, members: readonly string[], ...settings: readonly string[]): Promise<void> {
+    const interfaces = members.flatMap((member) => {
+      const portNo = Number(member.slice(1));
+      const capture = join(this.#process.folder, `${member}-tx.pcap`);
+      return [
+        ...["--", "set", "interface", member, "type=dummy", `ofport_request=${portNo}`],
+        `options:tx_pcap=${capture}`,
+      ];
+    });
+    this.vsctl("add-bond", BRIDGE, name, ...members, ...settings, ...interfaces);
+    this.#checkPortNumbers(await this.#client.expect("dpctl/show"), "dummy");
+  }
+
   /** Adds a datapath flow. The answer's code is 2 when the datapath or the parser refused it. */
   addFlow(flow: string, actions: string): Promise<UnixctlAnswer> {
     return this.appctl("dpctl/add-flow", flow, actions);

@@ -1,8 +1,11 @@
 // A switch in one thread around the real handler: dummy ports, a Pmd for each worker, the table and a policy.
 // The test takes the turns and sets the time; the debug ledger is on.
+
 import { parseActions } from "../../src/action/odp/parse-actions.ts";
 import { printActions } from "../../src/action/odp/print-actions.ts";
-import { createHandlerCore, type HandlerCore } from "../../src/control/handler-core.ts";
+import type { BondSettings } from "../../src/bridge/bond/bond.ts";
+import { TRUNK_OF_ALL } from "../../src/bridge/learn/vlan.ts";
+import { closePort, createHandlerCore, type HandlerCore, openPort } from "../../src/control/handler-core.ts";
 import { Ports } from "../../src/control/ports.ts";
 import type { PortWorkers } from "../../src/control/queue-sharing.ts";
 import { readTotals, type ThreadTotals } from "../../src/datapath/counters.ts";
@@ -30,6 +33,7 @@ const POLICY = {
 export interface HandlerRigOptions {
   readonly policy?: Partial<Parameters<typeof createHandlerCore>[1]>;
   readonly sizes?: Partial<ArenaSizes>;
+  readonly bonds?: readonly BondSettings[];
 }
 
 export class HandlerRig {
@@ -40,11 +44,11 @@ export class HandlerRig {
   readonly arena: ReturnType<typeof createTestArena>["arena"];
   readonly #epochs: EpochWriter;
 
-  constructor({ policy = {}, sizes = {} }: HandlerRigOptions = {}) {
+  constructor({ policy = {}, sizes = {}, bonds = [] }: HandlerRigOptions = {}) {
     const { arena, epochs } = createTestArena(sizes);
     this.arena = arena;
     this.#epochs = epochs;
-    this.core = createHandlerCore(arena, { ...POLICY, ...policy }, this.clock, true);
+    this.core = createHandlerCore(arena, { ...POLICY, ...policy }, this.clock, true, bonds);
     this.pmds = Array.from(
       { length: arena.plan.sizes.workerCount },
       (_, worker) => new Pmd(arena, worker, { vlanLimit: 1, debugLedger: true, clock: this.clock }),
@@ -56,8 +60,15 @@ export class HandlerRig {
       drivers: new Map([["dummy", dummyDriver]]),
       log: () => {},
     });
-    this.ports.on("added", ({ portNo }) => this.core.learn?.setPort(portNo));
-    this.ports.on("removed", ({ portNo }) => this.core.learn?.removePort(portNo));
+    this.ports.on("added", (port) => {
+      const link = { isUp: port.status().up, mac: undefined };
+      const news = { portNo: port.portNo, name: port.spec.name, vlan: TRUNK_OF_ALL, ...link };
+      openPort(this.core, news, this.clock.millis());
+    });
+    this.ports.on("changed", ({ portNo }, { up }) =>
+      this.core.bonds.setLink(portNo, { isUp: up, mac: undefined }, this.clock.millis()),
+    );
+    this.ports.on("removed", ({ portNo }) => closePort(this.core, portNo, this.clock.millis()));
   }
 
   #workers(): PortWorkers {

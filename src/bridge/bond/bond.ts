@@ -12,7 +12,7 @@
 import type { PortVlan } from "../learn/vlan.ts";
 import { BOND_BUCKETS, BucketCharge } from "./bucket-charge.ts";
 import { sourceHash } from "./hash.ts";
-import { BondMember } from "./member.ts";
+import { BondMember, type LinkState } from "./member.ts";
 import { planMoves } from "./rebalance.ts";
 
 export const BOND_MODES = ["active-backup", "balance-slb", "balance-tcp"] as const;
@@ -91,26 +91,23 @@ export class Bond {
     return this.members.find((member) => member.name === name);
   }
 
-  /** A member's port opened, or its state is another; a first member is enabled without delay, as in OVS. */
-  attach(
-    member: BondMember,
-    portNo: number,
-    mac: string | undefined,
-    hasCarrier: boolean,
-    now: number,
-  ): void {
-    const isNew = member.portNo === undefined;
+  /** A member's port opened: it is enabled without delay when its link is up, as in OVS. */
+  attach(member: BondMember, portNo: number, link: LinkState, now: number): void {
     member.portNo = portNo;
-    member.mac = mac;
-    member.hasCarrier = hasCarrier;
-    if (isNew) this.enable(member, hasCarrier);
+    member.link = link;
+    this.enable(member, link.isUp);
     if (this.nextRebalanceMillis === Number.POSITIVE_INFINITY && this.isBalanced)
       this.nextRebalanceMillis = now + this.settings.rebalanceMillis;
     this.run(now);
   }
 
+  setLink(member: BondMember, link: LinkState, now: number): void {
+    member.link = link;
+    this.run(now);
+  }
+
   detach(member: BondMember, now: number): void {
-    member.hasCarrier = false;
+    member.link = { ...member.link, isUp: false };
     this.enable(member, false);
     member.portNo = undefined;
     this.run(now);
@@ -213,7 +210,7 @@ export class Bond {
   }
 
   #nextUp(): BondMember | undefined {
-    const waiting = this.members.filter(({ hasCarrier, dueMillis }) => hasCarrier && dueMillis < Infinity);
+    const waiting = this.members.filter(({ link, dueMillis }) => link.isUp && dueMillis < Infinity);
     return waiting.sort((a, b) => a.dueMillis - b.dueMillis)[0];
   }
 

@@ -10,7 +10,7 @@ import { NlWriter } from "../../flow/nlattr.ts";
 import type { FlowDecision } from "../../upcall/policy.ts";
 import { Bond, type BondObserver, type BondSettings } from "./bond.ts";
 import { BOND_BUCKETS } from "./bucket-charge.ts";
-import type { BondMember } from "./member.ts";
+import type { BondMember, LinkState } from "./member.ts";
 import { memberMask } from "./member-mask.ts";
 
 const SUBJECT_BASE = 2 ** 49;
@@ -76,25 +76,35 @@ export class Bonds implements BondObserver {
     return this.#byPort.get(portNo);
   }
 
-  /** A port opened or changed its state. False when no bond has a member of that name. */
-  setPort(portNo: number, name: string, mac: string | undefined, hasCarrier: boolean, now: number): boolean {
+  /** False when no bond has a member of that name. */
+  openPort(portNo: number, name: string, link: LinkState, now: number): boolean {
     for (const bond of this.all) {
       const member = bond.member(name);
       if (member === undefined) continue;
       this.#byPort.set(portNo, { bond, member });
-      bond.attach(member, portNo, mac, hasCarrier, now);
+      bond.attach(member, portNo, link, now);
+      this.inputChanged(bond);
       this.publish();
       return true;
     }
     return false;
   }
 
+  /** A port's link is another; of no concern when it is no member. */
+  setLink(portNo: number, link: LinkState, now: number): void {
+    const membership = this.#byPort.get(portNo);
+    if (membership === undefined) return;
+    membership.bond.setLink(membership.member, link, now);
+    this.publish();
+  }
+
   /** False when it is no member of a bond. */
-  removePort(portNo: number, now: number): boolean {
+  closePort(portNo: number, now: number): boolean {
     const membership = this.#byPort.get(portNo);
     if (membership === undefined) return false;
     this.#byPort.delete(portNo);
     membership.bond.detach(membership.member, now);
+    this.inputChanged(membership.bond);
     this.publish();
     return true;
   }

@@ -66,7 +66,8 @@ export class LearnPolicy implements Policy {
   /** A port came, or its VLANs are others now; what was learned on it in its old VLANs is forgotten, as in OVS. */
   setPort(portNo: number, vlan: PortVlan = TRUNK_OF_ALL): void {
     const before = this.#ports.get(portNo);
-    if (before !== undefined && !isSameVlan(before, vlan)) this.macs.forgetPort(portNo);
+    if (before !== undefined && isSameVlan(before, vlan)) return;
+    if (before !== undefined) this.macs.forgetPort(portNo);
     this.#ports.set(portNo, vlan);
     this.#portsChanged();
   }
