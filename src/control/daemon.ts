@@ -6,6 +6,7 @@ import { CAPABILITY, native, nativeUnavailable } from "../native.ts";
 import { CommandRegistry } from "./command.ts";
 import { datapathCommands } from "./commands/dpctl-datapath.ts";
 import { flowCommands } from "./commands/dpctl-flows.ts";
+import { settingsCommands } from "./commands/dpctl-settings.ts";
 import { dummyCommands } from "./commands/dummy.ts";
 import { fdbCommands } from "./commands/fdb.ts";
 import { pmdCommands } from "./commands/pmd.ts";
@@ -112,6 +113,7 @@ function createRegistry(
     coverage.command(),
     ...datapathCommands(running, () => flows.flowCount),
     ...flowCommands(running, flows, () => running.portLookup, clock, config["vlan-limit"]),
+    ...settingsCommands(running, () => running.portLookup, registry),
     ...pmdCommands(running, usage),
     ...fdbCommands(running, handler.fdb, clock, config.policy["mac-table-size"]),
     ...dummyCommands(running),

@@ -78,19 +78,22 @@ export function datapathCommands(view: SwitchView, flowCount: FlowCount): Comman
 }
 
 /** OVS tells a type of datapath that it has not from a name that it has not; a name alone is of type `system`. */
-function whyNotOurs({ datapath }: SwitchView, name: string): ErrnoName {
+export function whyNotOurs({ datapath }: SwitchView, name: string): ErrnoName {
   return name.includes("@") && name.split("@")[0] === datapath.split("@")[0] ? "ENODEV" : "EAFNOSUPPORT";
 }
 
 /** The arguments behind the options and the datapath. @throws CommandError when that is not ours */
-function portArguments(view: SwitchView, args: readonly string[]): string[] {
+export function portArguments(view: SwitchView, args: readonly string[]): string[] {
   const [datapath = "", ...names] = splitOptions(args, []).rest;
   if (!namesDatapath(view, datapath)) throw refusal("opening datapath", whyNotOurs(view, datapath));
   return names;
 }
 
 /** One bad port does not keep the others back, as in OVS; what was refused is told at the end. */
-async function forEachPort(names: readonly string[], act: (name: string) => Promise<void>): Promise<void> {
+export async function forEachPort(
+  names: readonly string[],
+  act: (name: string) => Promise<void>,
+): Promise<void> {
   const refusals: CommandError[] = [];
   for (const name of names) {
     try {
