@@ -1,7 +1,7 @@
 // A meter's record in the `meters` region, at its number. Offsets are bytes from the record's start.
 //
 //   offset  size  field
-//        0    u32  generation   0 while there is no such meter; another number after every set. Stored last
+//        0    u32  exists       0 while there is no such meter, else 1; stored last
 //        4    u32  unit         METER_UNIT
 //        8    u32  bandCount    1 to METER_BANDS_MAX
 //       16    u64  packets      that met the meter
@@ -20,6 +20,6 @@
 /** OVS's MAX_BANDS. */
 export const METER_BANDS_MAX = 8;
 export const METER_UNIT = { pktps: 0, kbps: 1 } as const;
-export const METER = { generation: 0, unit: 4, bandCount: 8, packets: 16, bytes: 24, bands: 64 } as const;
+export const METER = { exists: 0, unit: 4, bandCount: 8, packets: 16, bytes: 24, bands: 64 } as const;
 export const METER_BAND = { rate: 0, burstMillis: 8, empty: 16, packets: 24, bytes: 32 } as const;
 export const METER_BAND_BYTES = 40;

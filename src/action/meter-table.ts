@@ -40,7 +40,10 @@ const LONG_AGO = -1e15;
 export class MeterTable {
   readonly #arena: Arena;
   readonly #region: number;
+  /** Meters that exist: a list stops behind the last one, so that it touches no more of the region than was used. */
+  #count = 0;
 
+  /** One for each arena: it counts the meters that it makes. */
   constructor(arena: Arena) {
     this.#arena = arena;
     this.#region = arena.region("meters").offset;
@@ -52,7 +55,7 @@ export class MeterTable {
     checkBands(id, bands);
     const record = this.#record(id);
     const { u32, f64, intrinsics } = this.#arena;
-    const generation = u32[record >>> 2]!;
+    if (!this.has(id)) this.#count += 1;
     intrinsics.store(record, 0);
     u32.fill(0, (record + 4) >>> 2, (record + METER_BYTES) >>> 2);
     u32[(record + METER.unit) >>> 2] = METER_UNIT[unit];
@@ -64,18 +67,29 @@ export class MeterTable {
       f64[(at + METER_BAND.empty) >>> 3] = LONG_AGO;
     }
     // Pairs with nothing stronger than a worker's plain load: the bands were stored before.
-    intrinsics.store(record, (generation + 1) >>> 0 || 1);
+    intrinsics.store(record, 1);
   }
 
   /** False when there is no such meter. */
   remove(id: number): boolean {
     if (!this.has(id)) return false;
     this.#arena.intrinsics.store(this.#record(id), 0);
+    this.#count -= 1;
     return true;
   }
 
   has(id: number): boolean {
     return id >= 0 && id < METER_COUNT_MAX && this.#arena.u32[this.#record(id) >>> 2] !== 0;
+  }
+
+  /** All meters, by number. */
+  list(): MeterView[] {
+    const views: MeterView[] = [];
+    for (let id = 0; id < METER_COUNT_MAX && views.length < this.#count; id += 1) {
+      const view = this.view(id);
+      if (view !== undefined) views.push(view);
+    }
+    return views;
   }
 
   /** What the meter is and has counted; undefined when there is none. */

@@ -9,6 +9,7 @@ import { flowCommands } from "./commands/dpctl-flows.ts";
 import { settingsCommands } from "./commands/dpctl-settings.ts";
 import { dummyCommands } from "./commands/dummy.ts";
 import { fdbCommands } from "./commands/fdb.ts";
+import { meterCommands } from "./commands/meter.ts";
 import { pmdCommands } from "./commands/pmd.ts";
 import { PmdUsage, USAGE_SAMPLE_SECONDS } from "./commands/pmd-usage.ts";
 import { Coverage, processCommands } from "./commands/process.ts";
@@ -117,6 +118,7 @@ function createRegistry(
     ...pmdCommands(running, usage),
     ...fdbCommands(running, handler.fdb, clock, config.policy["mac-table-size"]),
     ...dummyCommands(running),
+    ...meterCommands(running.meters),
     ...showCommands(
       running,
       flows,

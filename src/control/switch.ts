@@ -4,6 +4,7 @@
 // ports, one by one; then the configured flows. Stop is the same backwards, so rings drain into somebody.
 import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { MeterTable } from "../action/meter-table.ts";
 import { portVlan } from "../bridge/learn/vlan.ts";
 import { Arena } from "../memory/arena.ts";
 import { MonotonicClock } from "../memory/clock.ts";
@@ -24,6 +25,7 @@ import { FlowService } from "./flow-service.ts";
 import { HandlerLink } from "./handler-link.ts";
 import { mapHugePages } from "./huge-pages.ts";
 import type { Log } from "./log.ts";
+import { MeterWatch } from "./meter-watch.ts";
 import { Ports } from "./ports.ts";
 import type { SwitchView, WorkerView } from "./switch-view.ts";
 
@@ -35,6 +37,7 @@ export class Switch implements SwitchView {
   readonly arena: Arena;
   readonly ports: Ports;
   readonly flows: FlowService;
+  readonly meters: MeterTable;
   readonly handler: HandlerLink;
   readonly supervisor: Supervisor;
   readonly clock = new MonotonicClock();
@@ -72,7 +75,11 @@ export class Switch implements SwitchView {
       drivers: PORT_DRIVERS,
       log: log.portLog(),
     });
-    this.flows = new FlowService(arena, this.handler, false);
+    this.meters = new MeterTable(arena);
+    const writer = new MeterWatch(this.handler, this.meters, (message) =>
+      log.module("control").warn(message),
+    );
+    this.flows = new FlowService(arena, writer, false);
     this.#watchPorts();
   }
 
@@ -91,6 +98,7 @@ export class Switch implements SwitchView {
       if (local !== undefined)
         await running.ports.add({ name: local, type: "internal", portNo: LOCAL_PORT_NO });
       for (const port of config.ports) await running.ports.add(portSpec(port));
+      for (const { id, ...spec } of config.meters) running.meters.set(id, spec);
       await running.#installConfiguredFlows();
     } catch (error) {
       await running.stop();

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import t from "tap";
 import * as v from "valibot";
-import { configSchema, portSchema } from "../../src/control/config/schema.ts";
+import { configSchema, meterSchema, portSchema } from "../../src/control/config/schema.ts";
 
 const DOCUMENT = resolve(import.meta.dirname, "../../../docs/configuration.md");
 
@@ -27,11 +27,16 @@ function rows(text: string): Map<string, string> {
   );
 }
 
-const [whole, ports] = readFileSync(DOCUMENT, "utf8").split("\nA port:\n") as [string, string];
+const [whole, meters, ports] = readFileSync(DOCUMENT, "utf8").split(/\nA (?:meter|port):\n/) as [
+  string,
+  string,
+  string,
+];
 
 t.test("the names", (t) => {
   const expected = settings(configSchema as Shape).filter((name) => name !== "ports");
   t.same([...rows(whole).keys()].sort(), expected.sort());
+  t.same([...rows(meters).keys()].sort(), settings(meterSchema as Shape).sort());
   t.same([...rows(ports).keys()].sort(), settings(portSchema as Shape).sort());
   t.end();
 });

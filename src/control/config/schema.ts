@@ -1,7 +1,8 @@
 // What millrace.yaml may say, with every default. docs/configuration.md is the reader's form of this table; a test
 // holds the two together.
 import * as v from "valibot";
-import { DEFAULT_SIZES } from "../../memory/region-plan.ts";
+import { METER_BANDS_MAX } from "../../action/meter-layout.ts";
+import { DEFAULT_SIZES, METER_COUNT_MAX } from "../../memory/region-plan.ts";
 import { PORT_NO_MAX, PORT_TYPES } from "../../port/port.ts";
 import { CPU_MAX, parseCpuList } from "./cpu-list.ts";
 
@@ -79,6 +80,18 @@ const policy = v.strictObject({
   "miss-pid": v.optional(wholeNumber(1, 0xffffffff)),
 });
 
+const meterWord = wholeNumber(1, 0xffffffff);
+/** One meter. */
+export const meterSchema = v.strictObject({
+  id: wholeNumber(0, METER_COUNT_MAX - 1),
+  unit: v.picklist(["kbps", "pktps"], "kbps or pktps"),
+  bands: v.pipe(
+    v.array(v.strictObject({ rate: meterWord, burst: v.optional(meterWord) })),
+    v.minLength(1, "one band is the least"),
+    v.maxLength(METER_BANDS_MAX, `${METER_BANDS_MAX} bands are the most`),
+  ),
+});
+
 const workers = v.strictObject({
   cpus: v.optional(cpuList),
   "sleep-micros-max": v.optional(wholeNumber(0, 10_000), 0),
@@ -100,6 +113,7 @@ export const configSchema = v.strictObject({
   seed: v.optional(wholeNumber(0, 0xffffffff)),
   "local-port": v.optional(portName),
   ports: v.optional(v.array(portSchema), []),
+  meters: v.optional(v.array(meterSchema), []),
   flows: v.optional(v.array(v.string("a line FLOW ACTIONS is expected")), []),
   "flow-file": v.optional(v.string("a path is expected")),
   log: v.optional(
