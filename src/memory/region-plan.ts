@@ -128,7 +128,7 @@ function regionRows(sizes: ArenaSizes): readonly [name: string, bytes: number, w
     ["flows", (sizes.flowCountMax + 1) * FLOW_RECORD_BYTES, "handler"],
     ["flowKeys", powerOfTwoAtLeast(Math.max(1 << 20, sizes.flowCountMax * 64)), "handler"],
     ["actions", powerOfTwoAtLeast(Math.max(4 << 20, sizes.flowCountMax * 64)), "handler"],
-    ["flowStats", threads * (sizes.flowCountMax + 1) * FLOW_STATS_BYTES, "worker"],
+    ["flowStats", workerCount * (sizes.flowCountMax + 1) * FLOW_STATS_BYTES, "worker"],
     ["frameMeta", sizes.frameCount * FRAME_META_BYTES, "owner"],
     ["frames", sizes.frameCount * sizes.frameBytes, "owner"],
   ];

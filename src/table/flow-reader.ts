@@ -2,9 +2,10 @@
 // an epoch (FlowCursor sees to it) or is the writer itself. Control path: clarity first.
 import { KEY_BLOCK_BYTES, KEY_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
-import { FLOW_STATS_BYTES, threadCount } from "../memory/region-plan.ts";
+import { FLOW_STATS_BYTES } from "../memory/region-plan.ts";
 import { ACTION_HEADER, ACTION_HEADER_BYTES, ACTION_UNIT_BYTES } from "./action-store.ts";
 import {
+  allStatsOffsets,
   FLOW,
   FLOW_STATE,
   flowWord,
@@ -13,7 +14,6 @@ import {
   STATS,
   SUBTABLE,
   subtableWord,
-  threadStatsOffset,
 } from "./layout.ts";
 
 export interface FlowStats {
@@ -48,15 +48,14 @@ export class FlowReader {
   readonly #arena: Arena;
   readonly #flowKeys: number;
   readonly #actions: number;
-  readonly #threads: readonly number[];
+  /** Where each worker's statistics begin. */
+  readonly #workers: readonly number[];
 
   constructor(arena: Arena) {
     this.#arena = arena;
     this.#flowKeys = arena.region("flowKeys").offset;
     this.#actions = arena.region("actions").offset;
-    this.#threads = Array.from({ length: threadCount(arena.plan.sizes) }, (_, thread) =>
-      threadStatsOffset(arena, thread),
-    );
+    this.#workers = allStatsOffsets(arena);
   }
 
   /** Everything of a flow, in copies; null when no live flow has this number. */
@@ -107,7 +106,7 @@ export class FlowReader {
     return this.#arena.u8.slice(offset, offset + 16);
   }
 
-  /** All threads' statistics of a flow since it was made or cleared. */
+  /** All workers' statistics of a flow since it was made or cleared. */
   stats(flowNo: number): FlowStats {
     const { u32 } = this.#arena;
     const total = this.totals(flowNo);
@@ -121,14 +120,14 @@ export class FlowReader {
     return { packets, bytes, usedMillis: total.usedMillis, tcpFlags: total.tcpFlags };
   }
 
-  /** All threads' statistics since the flow was made. */
+  /** All workers' statistics since the flow was made. */
   totals(flowNo: number): FlowStats {
     let packets = 0;
     let bytes = 0;
     let usedMillis = 0;
     let tcpFlags = 0;
-    for (const thread of this.#threads) {
-      const at = thread + flowNo * FLOW_STATS_BYTES;
+    for (const worker of this.#workers) {
+      const at = worker + flowNo * FLOW_STATS_BYTES;
       // 64-bit counters are written in one store and read in one load, so none is seen half changed.
       const counted = this.#arena.counter(at + STATS.packets);
       if (counted === 0) continue;

@@ -6,10 +6,11 @@
 import { KEY_BLOCK_BYTES, KEY_BLOCK_COUNT } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { EpochWriter } from "../memory/epoch.ts";
-import { FLOW_STATS_BYTES, threadCount } from "../memory/region-plan.ts";
+import { FLOW_STATS_BYTES } from "../memory/region-plan.ts";
 import type { ActionStore } from "./action-store.ts";
 import { Heap } from "./heap.ts";
 import {
+  allStatsOffsets,
   FLOW,
   FLOW_STATE,
   flowWord,
@@ -17,7 +18,6 @@ import {
   ROOT,
   SUBTABLE,
   SUBTABLE_WORDS,
-  threadStatsOffset,
 } from "./layout.ts";
 import { Limbo } from "./limbo.ts";
 
@@ -56,9 +56,7 @@ export class FlowStore {
     this.keys = new Heap(arena, "flowKeys", KEY_UNIT_BYTES);
     this.#actions = actions;
     this.#dead = new Limbo(epochs, (flowNo) => this.#recycle(flowNo));
-    this.#stats = Array.from({ length: threadCount(arena.plan.sizes) }, (_, thread) =>
-      threadStatsOffset(arena, thread),
-    );
+    this.#stats = allStatsOffsets(arena);
   }
 
   /** Dead flows whose numbers are not free yet. */
@@ -217,7 +215,7 @@ export class FlowStore {
     this.#actions.release(this.#u32[word + FLOW.actions]!);
     for (const stats of this.#stats) {
       const first = (stats + flowNo * FLOW_STATS_BYTES) >>> 2;
-      // A thread that never counted this flow has no page here, and a store of zeros would make it one.
+      // A worker that never counted this flow has no page here, and a store of zeros would make it one.
       for (let index = first; index < first + FLOW_STATS_BYTES / 4; index += 1) {
         if (this.#i32[index] !== 0) this.#i32[index] = 0;
       }

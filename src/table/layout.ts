@@ -1,5 +1,5 @@
 // Where everything of the megaflow table stands in the arena. The table's writer (the handler thread) writes all of it
-// but the statistics, which each thread keeps for itself. Offsets named *Word are indices in a 32-bit view.
+// but the statistics, which each worker keeps for itself. Offsets named *Word are indices in a 32-bit view.
 //
 // Flow record, FLOW_RECORD_BYTES, on two cache lines: what an action needs, and the key that a look-up compares.
 // A record is written before its number is published in a bucket and not changed while published, except for the
@@ -99,9 +99,13 @@ export const listOffset = (arena: Arena, list: number): number =>
 /** Fields of a flow's statistics by byte offset; intrinsics.countFlow writes them. */
 export const STATS = { packets: 0, bytes: 8, usedMillis: 16, tcpFlags: 24 } as const;
 
-/** Byte offset of the statistics that one thread keeps of all flows; flow n stands n * FLOW_STATS_BYTES behind. */
-export const threadStatsOffset = (arena: Arena, threadIndex: number): number =>
-  arena.region("flowStats").offset + threadIndex * (arena.plan.sizes.flowCountMax + 1) * FLOW_STATS_BYTES;
+/** Byte offset of the statistics that one worker keeps of all flows; flow n stands n * FLOW_STATS_BYTES behind. */
+export const workerStatsOffset = (arena: Arena, worker: number): number =>
+  arena.region("flowStats").offset + worker * (arena.plan.sizes.flowCountMax + 1) * FLOW_STATS_BYTES;
+
+/** What workerStatsOffset says for each worker. No other thread forwards, so none counts. */
+export const allStatsOffsets = (arena: Arena): readonly number[] =>
+  Array.from({ length: arena.plan.sizes.workerCount }, (_, worker) => workerStatsOffset(arena, worker));
 
 /** Byte offset of one thread's two counters of a subtable, both f64 and counted in whole numbers: hits, probes. */
 export const subtableHitsOffset = (arena: Arena, threadIndex: number, subtableId: number): number =>

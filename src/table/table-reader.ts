@@ -19,7 +19,7 @@ import {
   ROOT,
   SUBTABLE_WORDS,
   subtableHitsOffset,
-  threadStatsOffset,
+  workerStatsOffset,
 } from "./layout.ts";
 import { SubtableProbe } from "./subtable-probe.ts";
 
@@ -53,7 +53,8 @@ export class TableReader {
     this.#subtables = arena.region("subtables").offset >>> 2;
     this.#flows = arena.region("flows").offset >>> 2;
     this.#actions = arena.region("actions").offset;
-    this.#stats = threadStatsOffset(arena, threadIndex);
+    // Flows have statistics of workers only; the handler looks flows up and counts none.
+    this.#stats = threadIndex < arena.plan.sizes.workerCount ? workerStatsOffset(arena, threadIndex) : 0;
     this.#hits = subtableHitsOffset(arena, threadIndex, 0) >>> 3;
     this.#single = new SubtableProbe(arena);
     this.#batch = new BatchProbe(arena);
@@ -174,7 +175,7 @@ export class TableReader {
     );
   }
 
-  /** Byte offset of this thread's statistics of a flow: what intrinsics.countFlow takes. */
+  /** Byte offset of this worker's statistics of a flow: what intrinsics.countFlow takes. 0 and beyond in other threads. */
   statsOffset(flowNo: number): number {
     return this.#stats + flowNo * FLOW_STATS_BYTES;
   }

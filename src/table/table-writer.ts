@@ -12,14 +12,14 @@
 import { KEY_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { EpochWriter } from "../memory/epoch.ts";
-import { handlerThread, threadCount } from "../memory/region-plan.ts";
+import { FLOW_STATS_BYTES, handlerThread } from "../memory/region-plan.ts";
 import { ActionStore } from "./action-store.ts";
 import { BUCKET_UNIT_BYTES } from "./bucket-array.ts";
 import { CLEARED, FlowReader } from "./flow-reader.ts";
 import { type FlowRecord, FlowStore } from "./flow-store.ts";
 import { deriveUfid, type HashSeeds, hashSeeds } from "./hash.ts";
 import { Heap } from "./heap.ts";
-import { FLOW, FLOW_STATE, flowWord, ROOT, STATS, threadStatsOffset } from "./layout.ts";
+import { allStatsOffsets, FLOW, FLOW_STATE, flowWord, ROOT, STATS } from "./layout.ts";
 import { Limbo } from "./limbo.ts";
 import { type Subtable, Subtables } from "./subtables.ts";
 import { limitMessage, type TableLimit } from "./table-limit.ts";
@@ -296,8 +296,8 @@ export class TableWriter {
     intrinsics.store(word * 4, block);
     if (old !== 0) this.#deadCounts.add(old);
     // Flags are OR-ed, which cannot be taken off. A burst counted at this very moment may bring the old ones back.
-    for (let thread = 0; thread < threadCount(this.#arena.plan.sizes); thread += 1) {
-      const flags = (threadStatsOffset(this.#arena, thread) + flowNo * 32 + STATS.tcpFlags) >>> 2;
+    for (const stats of allStatsOffsets(this.#arena)) {
+      const flags = (stats + flowNo * FLOW_STATS_BYTES + STATS.tcpFlags) >>> 2;
       if (u32[flags] !== 0) u32[flags] = 0;
     }
     return true;
