@@ -46,6 +46,7 @@ const BENCHES: readonly (readonly [title: string, script: string, args: readonly
     "scripts/bench-table.js",
     isSmoke ? ["--flows", "1000", "--lookup-flows", "100", "--seconds", "0.1"] : [],
   ],
+  ["memory of a daemon with many flows", "scripts/bench-flows-daemon.js", isSmoke ? ["--flows", "1000"] : []],
   [
     "upcalls",
     "scripts/bench-upcalls.js",

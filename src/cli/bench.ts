@@ -6,8 +6,9 @@ import { FlowFileError } from "../control/flow-file.ts";
 import { CaptureError } from "../packet/capture.ts";
 import { type BenchResult, bench } from "../perf/bench.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
+import { Progress, type ProgressOptions, withProgressOptions } from "./progress.ts";
 
-interface BenchCommandOptions {
+interface BenchCommandOptions extends ProgressOptions {
   readonly rx: string;
   readonly flows: string;
   readonly seconds: number;
@@ -15,7 +16,7 @@ interface BenchCommandOptions {
 }
 
 export function benchCommand(): Command {
-  return new Command("bench")
+  return withProgressOptions(new Command("bench"))
     .description(
       "rate of one worker with frames from memory, each copied into a fresh buffer; outputs are counted and freed",
     )
@@ -26,12 +27,15 @@ export function benchCommand(): Command {
     .action(run);
 }
 
-async function run({ rx, flows: flowFile, seconds, json }: BenchCommandOptions): Promise<void> {
+async function run({ rx, flows: flowFile, seconds, json, ...options }: BenchCommandOptions): Promise<void> {
   const { policy } = v.parse(configSchema, { policy: { type: "flows" } });
+  const progress = new Progress(options);
   try {
-    const result = await bench({ rx, flowFile, seconds, policy });
+    const result = await bench({ rx, flowFile, seconds, policy, onProgress: progress.show });
+    progress.end();
     process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : formatResult(result));
   } catch (error) {
+    progress.end();
     const isBadData = error instanceof FlowFileError || error instanceof CaptureError;
     throw new ExitError(isBadData ? EXIT.badData : EXIT.failed, (error as Error).message);
   }

@@ -9,8 +9,9 @@ import { type PortFile, type ReplayResult, replay } from "../control/replay.ts";
 import { CaptureError } from "../packet/capture.ts";
 import { PORT_NO_MAX } from "../port/port.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
+import { Progress, type ProgressOptions, withProgressOptions } from "./progress.ts";
 
-interface ReplayCommandOptions {
+interface ReplayCommandOptions extends ProgressOptions {
   readonly in: PortFile[];
   readonly out: PortFile[];
   readonly flows?: string;
@@ -24,7 +25,7 @@ const NAMES = { numbers: new Map<string, number>(), names: new Map<number, strin
 const STYLE = { verbose: false, names: false };
 
 export function replayCommand(): Command {
-  return new Command("replay")
+  return withProgressOptions(new Command("replay"))
     .description("captures through the switch, by time stamp; without root, without a daemon")
     .requiredOption(
       "--in <port=file>",
@@ -51,10 +52,15 @@ async function run(options: ReplayCommandOptions): Promise<void> {
     throw new ExitError(EXIT.usage, "replay: at least one --in PORT=FILE is needed");
   const type = options.policy ?? (options.flows === undefined ? "learn" : "flows");
   const { policy } = v.parse(configSchema, { policy: { type } });
+  const progress = new Progress(options);
   try {
     const { in: inputs, out: outputs, flows: flowFile, vlanLimit, seed } = options;
-    print(await replay({ inputs, outputs, flowFile, policy, vlanLimit, seed }), options);
+    const onProgress = progress.show;
+    const result = await replay({ inputs, outputs, flowFile, policy, vlanLimit, seed, onProgress });
+    progress.end();
+    print(result, options);
   } catch (error) {
+    progress.end();
     if (error instanceof FlowFileError || error instanceof CaptureError)
       throw new ExitError(EXIT.badData, error.message);
     throw new ExitError(EXIT.failed, (error as Error).message);

@@ -15,15 +15,17 @@ export interface MergedPacket {
 class CaptureInput {
   readonly portNo: number;
   readonly #path: string;
+  readonly #onRead: (bytes: number) => void;
   readonly #fd: number;
   readonly #chunk = new Uint8Array(CHUNK_BYTES);
   #reader: CaptureReader | undefined;
   /** The packet that is next; undefined at the end. */
   head: MergedPacket | undefined;
 
-  constructor(portNo: number, path: string) {
+  constructor(portNo: number, path: string, onRead: (bytes: number) => void) {
     this.portNo = portNo;
     this.#path = path;
+    this.#onRead = onRead;
     this.#fd = openSync(path, "r");
     this.advance();
   }
@@ -57,6 +59,7 @@ class CaptureInput {
       this.head = undefined;
       return false;
     }
+    this.#onRead(count);
     const chunk = this.#chunk.subarray(0, count);
     if (this.#reader === undefined) this.#reader = openCapture(this.#path, chunk);
     else this.#reader.feed(chunk);
@@ -75,13 +78,17 @@ const isBefore = (a: MergedPacket, b: MergedPacket): boolean =>
       ? a.nanoseconds < b.nanoseconds
       : a.portNo < b.portNo;
 
-/** @throws CaptureError or the system's error */
+/**
+ * @param onRead is told how many bytes more of the files have been read
+ * @throws CaptureError or the system's error
+ */
 export function* mergeCaptures(
   files: readonly (readonly [portNo: number, path: string])[],
+  onRead: (bytes: number) => void = () => undefined,
 ): Generator<MergedPacket> {
   const inputs: CaptureInput[] = [];
   try {
-    for (const [portNo, path] of files) inputs.push(new CaptureInput(portNo, path));
+    for (const [portNo, path] of files) inputs.push(new CaptureInput(portNo, path, onRead));
     for (;;) {
       let first: CaptureInput | undefined;
       for (const input of inputs) {

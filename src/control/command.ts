@@ -7,6 +7,18 @@ export interface CommandResult {
   readonly json: NonNullable<unknown>;
 }
 
+/** An answer of any length, never held whole. Either the lines or the rows are asked for, once. */
+export interface StreamedResult {
+  /** As text, without line ends. */
+  readonly lines: () => AsyncIterable<string>;
+  /** As the elements of an array. */
+  readonly rows: () => AsyncIterable<NonNullable<unknown>>;
+}
+
+export type CommandAnswer = CommandResult | StreamedResult;
+
+export const isStreamed = (answer: CommandAnswer): answer is StreamedResult => "lines" in answer;
+
 /** An answer that says no: its message goes to the caller as it stands. */
 export class CommandError extends Error {
   constructor(message: string) {
@@ -30,7 +42,7 @@ export interface Command {
   readonly summary: string;
   readonly argumentCountMin: number;
   readonly argumentCountMax: number;
-  run(args: readonly string[]): Promise<CommandResult> | CommandResult;
+  run(args: readonly string[]): Promise<CommandAnswer> | CommandAnswer;
 }
 
 /** Any number of arguments. */
@@ -52,7 +64,7 @@ export class CommandRegistry {
   }
 
   /** @throws CommandError for an unknown command, a wrong number of arguments, or the command's own refusal */
-  async run(name: string, args: readonly string[]): Promise<CommandResult> {
+  async run(name: string, args: readonly string[]): Promise<CommandAnswer> {
     const command = this.#commands.get(name);
     // The three texts are unixctl's, which scripts of OVS's users look for.
     if (command === undefined)

@@ -9,6 +9,7 @@ import { flowCommands } from "./commands/dpctl-flows.ts";
 import { settingsCommands } from "./commands/dpctl-settings.ts";
 import { dummyCommands } from "./commands/dummy.ts";
 import { fdbCommands } from "./commands/fdb.ts";
+import { jobsCommand } from "./commands/jobs.ts";
 import { meterCommands } from "./commands/meter.ts";
 import { pmdCommands } from "./commands/pmd.ts";
 import { PmdUsage, USAGE_SAMPLE_SECONDS } from "./commands/pmd-usage.ts";
@@ -16,6 +17,7 @@ import { Coverage, processCommands } from "./commands/process.ts";
 import { showCommands } from "./commands/show.ts";
 import { vlogCommands } from "./commands/vlog.ts";
 import type { Config } from "./config/schema.ts";
+import { Jobs } from "./jobs.ts";
 import { Log } from "./log.ts";
 import { netlinkContext } from "./netlink/context.ts";
 import { NetlinkServer } from "./netlink/server.ts";
@@ -108,12 +110,14 @@ function createRegistry(
 ): CommandRegistry {
   const registry = new CommandRegistry();
   const { flows, clock, handler, config } = running;
+  const jobs = new Jobs();
   registry.register(
     ...processCommands(registry, exit),
     ...vlogCommands(log),
     coverage.command(),
     ...datapathCommands(running, () => flows.flowCount),
-    ...flowCommands(running, flows, () => running.portLookup, clock, config["vlan-limit"]),
+    ...flowCommands(running, flows, () => running.portLookup, clock, config["vlan-limit"], jobs),
+    jobsCommand(jobs),
     ...settingsCommands(running, () => running.portLookup, registry),
     ...pmdCommands(running, usage),
     ...fdbCommands(running, handler.fdb, clock, config.policy["mac-table-size"]),

@@ -1,5 +1,5 @@
 // Flow files: lines `[add|modify|delete] FLOW ACTIONS`, and the lines that dump-flows prints. Blank lines, comments
-// (#) and the headings of a dump are passed over. A file is read whole before anything of it is applied.
+// (#) and the headings of a dump are passed over.
 import { newKey } from "../flow/key.ts";
 import { parseUfid } from "../flow/ufid.ts";
 import {
@@ -36,18 +36,31 @@ const NO_ACTIONS = new Uint8Array(0);
 const NO_KEY = { key: newKey(), mask: newKey() };
 
 /** @throws FlowFileError at the first bad line */
-export function parseFlowFile(
+export const parseFlowFile = (
   text: string,
   file: string,
   ports: PortLookup,
   vlanLimit: number,
   fallback: FlowOperation = "add",
+): FlowFileEntry[] => parseFlowLines(text.split("\n"), 1, file, ports, vlanLimit, fallback);
+
+/**
+ * Lines of a file of which the first is number `firstLine`.
+ * @throws FlowFileError at the first bad line
+ */
+export function parseFlowLines(
+  lines: readonly string[],
+  firstLine: number,
+  file: string,
+  ports: PortLookup,
+  vlanLimit: number,
+  fallback: FlowOperation,
 ): FlowFileEntry[] {
   const entries: FlowFileEntry[] = [];
-  for (const [index, line] of text.split("\n").entries()) {
+  for (const [index, line] of lines.entries()) {
     const content = line.replace(/\r$/, "");
     if (/^\s*(#|$)/.test(content) || /^flow-dump from /.test(content)) continue;
-    entries.push(parseLine(content, file, index + 1, ports, vlanLimit, fallback));
+    entries.push(parseLine(content, file, firstLine + index, ports, vlanLimit, fallback));
   }
   return entries;
 }

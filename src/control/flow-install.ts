@@ -21,13 +21,25 @@ export function flowChange({ operation, entry }: FlowFileEntry): FlowChange {
 
 /**
  * Installs flows in a table that has none of the operator's yet.
+ * @param slices entries in their order; an error on the way to them counts as a refusal
  * @throws FlowFileError for the first flow that the table refuses; the table is empty then
  */
-export async function installFlows(writer: FlowWriter, entries: readonly FlowFileEntry[]): Promise<void> {
+export async function installFlows(
+  writer: FlowWriter,
+  slices: AsyncIterable<readonly FlowFileEntry[]> | Iterable<readonly FlowFileEntry[]>,
+): Promise<void> {
+  try {
+    for await (const entries of slices) await installSlice(writer, entries);
+  } catch (error) {
+    await writer.flush();
+    throw error;
+  }
+}
+
+async function installSlice(writer: FlowWriter, entries: readonly FlowFileEntry[]): Promise<void> {
   const outcomes = await writer.apply(entries.map(flowChange));
   const failed = outcomes.findIndex(({ error }) => error !== null);
   if (failed < 0) return;
-  await writer.flush();
   const { error, flow, message } = outcomes[failed]!;
   const { file, line } = entries[failed]!;
   const inTheWay = flow === null ? "" : ` (${formatUfid(flow.ufid)})`;

@@ -15,6 +15,7 @@ import type { Config } from "./config/schema.ts";
 import { type FlowFileEntry, parseFlowFile } from "./flow-file.ts";
 import { installFlows } from "./flow-install.ts";
 import { OfflineSwitch } from "./offline-switch.ts";
+import type { ProgressListener } from "./progress.ts";
 
 export type PortFile = readonly [portNo: number, path: string];
 
@@ -25,6 +26,7 @@ export interface ReplayOptions {
   readonly policy: Config["policy"];
   readonly vlanLimit: number;
   readonly seed: number;
+  readonly onProgress?: ProgressListener;
 }
 
 export interface ReplayResult {
@@ -64,9 +66,9 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const sinks = new OutputFiles(options.outputs);
   try {
     const ports = await addPorts(offline, options, entries);
-    if (flowFile !== undefined) await installFlows(offline.flows.writer, entries);
+    if (flowFile !== undefined) await installFlows(offline.flows.writer, [entries]);
     const run = new Run(offline, ports, sinks);
-    for (const packet of mergeCaptures(options.inputs)) run.packet(packet);
+    for (const packet of mergeCaptures(options.inputs, readProgress(options))) run.packet(packet);
     const flows: FlowView[] = [];
     for await (const flow of offline.flows.all()) flows.push(flow);
     const result = {
@@ -84,6 +86,17 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   } finally {
     sinks.close();
   }
+}
+
+/** Tells how much of all captures has been read; of a pipe among them nobody knows the length. */
+function readProgress({ inputs, onProgress }: ReplayOptions): (bytes: number) => void {
+  const files = inputs.map(([, path]) => statSync(path));
+  const total = files.every((file) => file.isFile()) ? files.reduce((sum, { size }) => sum + size, 0) : 0;
+  let done = 0;
+  return (bytes) => {
+    done += bytes;
+    onProgress?.({ doing: "replay", done, total, unit: "bytes" });
+  };
 }
 
 /** An output file would be overwritten by a second one of its name, or would overwrite what is read. */

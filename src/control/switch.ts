@@ -3,7 +3,6 @@
 // Start: arena, huge pages, frames, hash seed; then the handler, so that somebody answers upcalls; then the workers; then
 // ports, one by one; then the configured flows. Stop is the same backwards, so rings drain into somebody.
 import { randomInt } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { MeterTable } from "../action/meter-table.ts";
 import { portVlan } from "../bridge/learn/vlan.ts";
 import { Arena } from "../memory/arena.ts";
@@ -19,7 +18,8 @@ import { arenaSizes, workerCpus } from "./config/arena-sizes.ts";
 import type { Config, PortConfig } from "./config/schema.ts";
 import { PORT_DRIVERS } from "./drivers.ts";
 import type { PortLookup } from "./flow-entry.ts";
-import { parseFlowFile } from "./flow-file.ts";
+import { type FlowFileEntry, parseFlowFile } from "./flow-file.ts";
+import { FlowFileReader } from "./flow-file-reader.ts";
 import { installFlows } from "./flow-install.ts";
 import { FlowService } from "./flow-service.ts";
 import { HandlerLink } from "./handler-link.ts";
@@ -145,11 +145,19 @@ export class Switch implements SwitchView {
   }
 
   async #installConfiguredFlows(): Promise<void> {
+    await installFlows(this.flows.writer, this.#configuredFlows());
+  }
+
+  async *#configuredFlows(): AsyncGenerator<readonly FlowFileEntry[]> {
     const { flows, "flow-file": file, "vlan-limit": vlanLimit } = this.config;
-    const entries = parseFlowFile(flows.join("\n"), "flows", this.portLookup, vlanLimit);
-    if (file !== undefined)
-      entries.push(...parseFlowFile(readFileSync(file, "utf8"), file, this.portLookup, vlanLimit));
-    await installFlows(this.flows.writer, entries);
+    yield parseFlowFile(flows.join("\n"), "flows", this.portLookup, vlanLimit);
+    if (file === undefined) return;
+    const reader = await FlowFileReader.open(file);
+    try {
+      for await (const { entries } of reader.slices(this.portLookup, vlanLimit, "add")) yield entries;
+    } finally {
+      await reader.close();
+    }
   }
 
   /** The policy knows the ports that exist; the log knows what becomes of them. */

@@ -11,6 +11,7 @@ import { PORT_DRIVERS } from "../control/drivers.ts";
 import { type FlowFileEntry, parseFlowFile } from "../control/flow-file.ts";
 import { installFlows } from "../control/flow-install.ts";
 import { type OfflineOptions, OfflineSwitch } from "../control/offline-switch.ts";
+import type { ProgressListener } from "../control/progress.ts";
 import { attributes } from "../flow/nlattr.ts";
 import { DEFAULT_SIZES } from "../memory/region-plan.ts";
 import { isDummyPort } from "../port/dummy/driver.ts";
@@ -37,6 +38,7 @@ export interface BenchOptions {
   readonly flowFile: string;
   readonly seconds: number;
   readonly policy: Config["policy"];
+  readonly onProgress?: ProgressListener;
 }
 
 export interface BenchResult {
@@ -52,35 +54,45 @@ export interface BenchResult {
 }
 
 /** @throws Error when there is nothing to measure or the result does not add up */
-export async function bench({ rx, flowFile, seconds, policy }: BenchOptions): Promise<BenchResult> {
+export async function bench(options: BenchOptions): Promise<BenchResult> {
+  const { rx, flowFile, seconds, policy, onProgress = () => undefined } = options;
   const entries = parseFlowFile(readFileSync(flowFile, "utf8"), flowFile, NO_PORTS, 1);
   const frames = [...mergeCaptures([[BENCH_PORT_NO, rx]])].map(({ bytes }) => bytes);
   if (frames.length === 0) throw new Error(`${rx}: no packet to send`);
   const portNos = benchPorts(entries);
-  const traffic = new MemoryTraffic(frames, await expectedOutputs(frames, entries, portNos, policy));
+  const traffic = new MemoryTraffic(frames, await expectedOutputs(frames, entries, portNos, options));
   const offline = new OfflineSwitch({
     ...benchOptions(frames, entries.length, portNos.length, policy),
     drivers: new Map([...PORT_DRIVERS, ["null", memoryDriver(traffic, BENCH_PORT_NO)]]),
     factories: new Map([...QUEUE_FACTORIES, ["null", memoryQueues(traffic)]]),
   });
   for (const portNo of portNos) await offline.ports.add({ name: `port${portNo}`, type: "null", portNo });
-  await installFlows(offline.flows.writer, entries);
-  loopFor(offline, WARM_UP_SECONDS);
+  await installFlows(offline.flows.writer, [entries]);
+  loopFor(offline, WARM_UP_SECONDS, (done, total) =>
+    onProgress({ doing: "bench: warming up", done, total, unit: "seconds" }),
+  );
   const before = readBooks(offline.arena).terms.received;
-  const measured = loopFor(offline, seconds);
+  const measured = loopFor(offline, seconds, (done, total) =>
+    onProgress({ doing: "bench: measuring", done, total, unit: "seconds" }),
+  );
   const packets = readBooks(offline.arena).terms.received - before;
   const result = await check(offline, traffic, packets, measured);
   await offline.close();
   return { ...result, frames: frames.length, flows: entries.length };
 }
 
-function loopFor(offline: OfflineSwitch, seconds: number): number {
+function loopFor(
+  offline: OfflineSwitch,
+  seconds: number,
+  onLook: (done: number, total: number) => void,
+): number {
   const start = performance.now();
   for (;;) {
     offline.clock.advanceTo(1 + performance.now());
     for (let loop = 0; loop < LOOPS_PER_LOOK; loop += 1) offline.pmd.iterate();
     offline.handler.drain();
     const elapsed = (performance.now() - start) / 1e3;
+    onLook(elapsed, seconds);
     if (elapsed >= seconds) return elapsed;
   }
 }
@@ -146,7 +158,7 @@ async function expectedOutputs(
   frames: readonly Uint8Array[],
   entries: readonly FlowFileEntry[],
   portNos: readonly number[],
-  policy: Config["policy"],
+  { policy, onProgress = () => undefined }: BenchOptions,
 ): Promise<Set<string>> {
   const options = benchOptions(frames, entries.length, portNos.length, policy);
   const ringBytes = (portNos.length + 1) * 65536;
@@ -162,9 +174,15 @@ async function expectedOutputs(
     });
     if (isDummyPort(port)) ports.push(port);
   }
-  await installFlows(offline.flows.writer, entries);
+  await installFlows(offline.flows.writer, [entries]);
   const source = ports.find(({ portNo }) => portNo === BENCH_PORT_NO)!;
-  for (const frame of frames) {
+  for (const [index, frame] of frames.entries()) {
+    onProgress({
+      doing: "bench: what the reference answers",
+      done: index + 1,
+      total: frames.length,
+      unit: "frames",
+    });
     source.inject(frame);
     offline.settle();
     for (const port of ports) for (const bytes of port.take()) expected.add(outputText(port.portNo, bytes));

@@ -1,13 +1,14 @@
 // The commands of a daemon over a switch of one thread: the test is the table's writer, and what a
 // command answers is compared with the real Open vSwitch's answer to the same.
 import type { MacTable } from "../../src/bridge/learn/mac-table.ts";
-import { CommandError, CommandRegistry, MildError } from "../../src/control/command.ts";
+import { CommandError, CommandRegistry, isStreamed, MildError } from "../../src/control/command.ts";
 import { flowCommands } from "../../src/control/commands/dpctl-flows.ts";
 import { dummyCommands } from "../../src/control/commands/dummy.ts";
 import { fdbCommands } from "../../src/control/commands/fdb.ts";
 import { showCommands } from "../../src/control/commands/show.ts";
 import type { PortLookup } from "../../src/control/flow-entry.ts";
 import { FlowService, type FlowWriter } from "../../src/control/flow-service.ts";
+import { Jobs } from "../../src/control/jobs.ts";
 import type { SwitchView } from "../../src/control/switch-view.ts";
 import type { ArenaSizes } from "../../src/memory/region-plan.ts";
 import { applyFlowChange, findFlow } from "../../src/upcall/flow-change.ts";
@@ -23,6 +24,7 @@ export class CommandRig {
   readonly plane: Dataplane;
   readonly flows: FlowService;
   readonly registry = new CommandRegistry();
+  readonly jobs = new Jobs();
   readonly #portCount: number;
 
   private constructor(plane: Dataplane, portCount: number) {
@@ -46,7 +48,7 @@ export class CommandRig {
     };
     const ports = (): PortLookup => rig.ports();
     registry.register(
-      ...flowCommands(view, rig.flows, ports, plane.clock, VLAN_LIMIT),
+      ...flowCommands(view, rig.flows, ports, plane.clock, VLAN_LIMIT, rig.jobs),
       ...fdbCommands(
         view,
         {
@@ -74,7 +76,11 @@ export class CommandRig {
   /** As the control socket answers. */
   async call(name: string, ...args: string[]): Promise<UnixctlAnswer> {
     try {
-      return { text: (await this.registry.run(name, args)).text, code: 0 };
+      const answer = await this.registry.run(name, args);
+      if (!isStreamed(answer)) return { text: answer.text, code: 0 };
+      const lines: string[] = [];
+      for await (const line of answer.lines()) lines.push(`${line}\n`);
+      return { text: lines.join(""), code: 0 };
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       return { text: `${error.message}\n`, code: error instanceof MildError ? 0 : 2 };
@@ -82,7 +88,11 @@ export class CommandRig {
   }
 
   async json<T>(name: string, ...args: string[]): Promise<T> {
-    return (await this.registry.run(name, args)).json as T;
+    const answer = await this.registry.run(name, args);
+    if (!isStreamed(answer)) return answer.json as T;
+    const rows: unknown[] = [];
+    for await (const row of answer.rows()) rows.push(row);
+    return rows as T;
   }
 
   #writer(): FlowWriter {

@@ -249,6 +249,30 @@ t.test("flow files", async (t) => {
     await rig.call("dpctl/del-flows");
   });
 
+  await t.test("a long file: how far it is can be seen, and refusals are told in part", async (t) => {
+    writeFileSync(file, `${`${ARP} 2\n`.repeat(5000)}`);
+    let ended = false;
+    const adding = rig.call("dpctl/add-flows", file).finally(() => {
+      ended = true;
+    });
+    const seen = new Set<string>();
+    while (!ended) {
+      for (const { command, step } of rig.jobs.list()) {
+        t.equal(command, `dpctl/add-flows ${file}`);
+        t.ok(step.done >= 0 && step.done <= step.total, `${step.done} of ${step.total} bytes`);
+        if (step.done > 0) seen.add(step.doing);
+      }
+      await new Promise((resume) => setImmediate(resume));
+    }
+    const { text } = await adding;
+    t.same([...seen], ["checking", "applying"]);
+    t.same(rig.jobs.list(), []);
+    t.match(text, "1 of 5000 flows");
+    t.equal(text.match(/File exists/g)!.length, 100);
+    t.match(text, "... and 4899 refusals more");
+    await rig.call("dpctl/del-flows");
+  });
+
   await t.test("a file that cannot be read", async (t) => {
     const missing = join(folder, "missing");
     const { text, code } = await rig.call("dpctl/add-flows", missing);

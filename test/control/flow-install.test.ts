@@ -31,8 +31,8 @@ function offlineSwitch(flowCountMax = TEST_SIZES.flowCountMax): OfflineSwitch {
 t.test("lines are carried out in their order, file after file", async (t) => {
   const offline = offlineSwitch();
   await installFlows(offline.flows.writer, [
-    ...entries("a", [`${flow("0801")} 2`, `modify ${flow("0801")} 3`, `${flow("0802")} 2`]),
-    ...entries("b", [`delete ${flow("0802")}`, `${flow("0802")} 4`]),
+    entries("a", [`${flow("0801")} 2`, `modify ${flow("0801")} 3`, `${flow("0802")} 2`]),
+    entries("b", [`delete ${flow("0802")}`, `${flow("0802")} 4`]),
   ]);
   t.equal(offline.flows.flowCount, 2);
 });
@@ -47,8 +47,8 @@ for (const [what, line, message] of REFUSED) {
   t.test(`${what}: nothing stays of any file, and the right one is named`, async (t) => {
     const offline = offlineSwitch();
     const files = [
-      ...entries("a", [`${flow("0801")} 2`, `modify ${flow("0801")} 3`, `${flow("0802")} 2`]),
-      ...entries("b", [`delete ${flow("0802")}`, line, `${flow("0803")} 2`]),
+      entries("a", [`${flow("0801")} 2`, `modify ${flow("0801")} 3`, `${flow("0802")} 2`]),
+      entries("b", [`delete ${flow("0802")}`, line, `${flow("0803")} 2`]),
     ];
     await t.rejects(installFlows(offline.flows.writer, files), { name: "FlowFileError", message });
     t.equal(offline.flows.flowCount, 0);
@@ -62,6 +62,6 @@ t.test("a table that is too small says which number to raise", async (t) => {
     "a",
     ["0801", "0802", "0803"].map((type) => `${flow(type)} 2`),
   );
-  await t.rejects(installFlows(offline.flows.writer, file), { message: /^a:3:1: .*raise memory\.flows/ });
+  await t.rejects(installFlows(offline.flows.writer, [file]), { message: /^a:3:1: .*raise memory\.flows/ });
   t.equal(offline.flows.flowCount, 0);
 });

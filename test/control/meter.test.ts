@@ -14,24 +14,26 @@ import { createTestArena, Dataplane } from "../support/dataplane.ts";
 t.test("set, show and delete", async (t) => {
   const registry = new CommandRegistry();
   registry.register(...meterCommands(new MeterTable(createTestArena().arena)));
-  t.equal((await registry.run("millrace/meter-set", ["7", "pktps", "100:20", "300"])).text, "");
+  t.match(await registry.run("millrace/meter-set", ["7", "pktps", "100:20", "300"]), { text: "" });
   await registry.run("millrace/meter-set", ["262143", "kbps", "5000"]);
   const shown = await registry.run("millrace/meter-show", []);
-  t.match(shown.json, [
-    {
-      id: 7,
-      unit: "pktps",
-      packets: 0,
-      bands: [
-        { rate: 100, burst: 20 },
-        { rate: 300, burst: 300 },
-      ],
-    },
-    { id: 262143, unit: "kbps", bands: [{ rate: 5000, burst: 5000 }] },
-  ]);
-  t.match(shown.text, /meter +unit +packets .*\n +7 +pktps +0 +0 +100 +20 /);
+  t.match(shown, {
+    json: [
+      {
+        id: 7,
+        unit: "pktps",
+        packets: 0,
+        bands: [
+          { rate: 100, burst: 20 },
+          { rate: 300, burst: 300 },
+        ],
+      },
+      { id: 262143, unit: "kbps", bands: [{ rate: 5000, burst: 5000 }] },
+    ],
+  });
+  t.match(shown, { text: /meter +unit +packets .*\n +7 +pktps +0 +0 +100 +20 / });
   await registry.run("millrace/meter-del", ["7"]);
-  t.match((await registry.run("millrace/meter-show", [])).json, [{ id: 262143 }]);
+  t.match(await registry.run("millrace/meter-show", []), { json: [{ id: 262143 }] });
   for (const [args, message] of [
     [["7"], /meter 7: there is no such meter/],
     [["x"], /a number from 0 to 262143 is expected/],

@@ -1,8 +1,9 @@
 // The control socket: how a stream is split, what server and client say to each other, and that the
 // ovs-appctl of the package speaks to it.
 import { execFile, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -59,6 +60,14 @@ const command = (name: string, run: Command["run"], most = 2): Command => ({
   run,
 });
 
+/** Lines that JSON has to escape, longer together than what a socket holds. */
+async function* numbered(count: number): AsyncGenerator<string> {
+  for (let n = 0; n < count; n += 1) yield `${n} "ü" \\ \t ${"y".repeat(100)}`;
+}
+
+/** Endless answers whose making was ended. */
+let endlessEnds = 0;
+
 function createRegistry(): CommandRegistry {
   const registry = new CommandRegistry();
   registry.register(
@@ -74,6 +83,25 @@ function createRegistry(): CommandRegistry {
     command("test/broken", () => {
       throw new TypeError("planted");
     }),
+    command("test/stream", ([count]) => ({
+      lines: () => numbered(Number(count)),
+      rows: async function* () {
+        for await (const line of numbered(Number(count))) yield { line };
+      },
+    })),
+    command("test/endless", () => ({
+      lines: async function* () {
+        try {
+          for (;;) yield "x".repeat(1000);
+        } finally {
+          endlessEnds += 1;
+        }
+      },
+      rows: async function* () {
+        yield {};
+        throw new Error("planted");
+      },
+    })),
     command("test/slow", async ([millis]) => {
       await new Promise((resolve) => setTimeout(resolve, Number(millis)));
       return { text: `slow ${millis}`, json: millis };
@@ -82,16 +110,18 @@ function createRegistry(): CommandRegistry {
   return registry;
 }
 
-async function serve(t: Test): Promise<{ path: string; errors: Error[] }> {
+async function serve(t: Test): Promise<{ path: string; errors: Error[]; close: () => Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-unixctl-"));
   const path = join(folder, "millrace.ctl");
   const errors: Error[] = [];
   const server = await serveUnixctl(path, createRegistry(), (error) => errors.push(error));
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => (closed ??= server.close());
   t.teardown(async () => {
-    await server.close();
+    await close();
     rmSync(folder, { recursive: true, force: true });
   });
-  return { path, errors };
+  return { path, errors, close };
 }
 
 t.test("commands and refusals", async (t) => {
@@ -144,6 +174,53 @@ t.test("requests of a connection are answered in order", async (t) => {
     { id: "c", result: null, error: /params that are strings/ },
     { id: "d", result: null, error: /--format text or --format json/ },
   ]);
+});
+
+t.test("long answers come in pieces, as text and as data", async (t) => {
+  const { path } = await serve(t);
+  for (const count of [0, 1, 10_000]) {
+    const lines: string[] = [];
+    for await (const line of numbered(count)) lines.push(line);
+    t.equal(await callUnixctl(path, "test/stream", [`${count}`]), lines.map((line) => `${line}\n`).join(""));
+    t.same(
+      await callUnixctl(path, "test/stream", [`${count}`], "json"),
+      lines.map((line) => ({ line })),
+    );
+  }
+  await t.rejects(
+    callUnixctl(path, "test/endless", [], "json"),
+    { message: /without an answer/ },
+    "cut short",
+  );
+  t.equal(await callUnixctl(path, "test/echo", ["on"]), "on\n");
+});
+
+t.test("a reader that stands still holds up itself alone, and not the server's end", async (t) => {
+  const { path, close } = await serve(t);
+  const open = async (): Promise<Socket> => {
+    const socket = connect(path);
+    socket.on("error", () => undefined);
+    socket.write(JSON.stringify({ method: "test/endless", params: [], id: 1 }));
+    await once(socket, "readable");
+    return socket;
+  };
+  const before = endlessEnds;
+  const gone = await open();
+  const stalled = await open();
+  t.equal(await callUnixctl(path, "test/echo", ["on"]), "on\n");
+  gone.destroy();
+  while (endlessEnds === before) await callUnixctl(path, "test/echo", ["turn"]);
+  t.pass("who goes away ends the making of his answer");
+  await close();
+  t.equal(endlessEnds, before + 2, "so does the server's end");
+  stalled.destroy();
+});
+
+t.test("an answer that is too long for its reader is refused by him", (t) => {
+  const stream = new JsonStream(10);
+  t.same(stream.push('{"a":1}{"b'), [{ a: 1 }]);
+  t.throws(() => stream.push('":"cdefgh'), /longer than 10 characters/);
+  t.end();
 });
 
 t.test("a stream that is no JSON is closed, and others go on", async (t) => {

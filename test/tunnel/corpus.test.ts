@@ -68,7 +68,7 @@ t.test("rows of the corpus through a switch", { skip: corporaSkipReason() }, asy
     await running.flows.writer.flush();
     const lines = [...row.dp_flows, ...row.decap_dp_flows].map(flowLine).join("\n");
     const entries = parseFlowFile(lines, rowName(row), { numbers: ROW_PORTS, names: new Map() }, 1);
-    await installFlows(running.flows.writer, entries);
+    await installFlows(running.flows.writer, [entries]);
 
     const outputs = /actions:.*out_port\(br0\)\),?(.*)$/.exec(row.dp_flows[0]!)![1]!.split(",");
     const sent = receive(running, "ip1", row.in);

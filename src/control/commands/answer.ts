@@ -39,6 +39,11 @@ export function answer(lines: readonly string[] | string, json: CommandResult["j
   return { text: typeof lines === "string" ? lines : lines.map((line) => `${line}\n`).join(""), json };
 }
 
+/** Each value as `make` makes it of it, when its turn comes. */
+export async function* mapped<T, U>(values: AsyncIterable<T>, make: (value: T) => U): AsyncGenerator<U> {
+  for await (const value of values) yield make(value);
+}
+
 /** Splits leading options off: `-m`, `-s`, `--names`; the rest in order. @throws CommandError for an option not known */
 export function splitOptions(
   args: readonly string[],

@@ -1,9 +1,10 @@
 // dpctl/dump-flows: the table's flows in the style and the choice that its arguments ask for. The table
 // is shared by all workers and kept by one thread, so its flows are, in OVS's words, the main thread's.
 import { type FlowFilter, FlowFilterError, parseFilter, passesFilter } from "../../flow/filter.ts";
+import type { FlowView } from "../../table/flow-reader.ts";
 import type { Command } from "../command.ts";
 import { flowJson, formatFlowLine } from "../flow-entry.ts";
-import { answer, refusal } from "./answer.ts";
+import { mapped, refusal } from "./answer.ts";
 import { datapathNotFound, type FlowContext, flowCommand } from "./flow-context.ts";
 
 /** Arguments behind the options: a datapath and one of each setting. */
@@ -19,6 +20,9 @@ const TYPES: ReadonlyMap<string, boolean> = new Map([
   ["partially-offloaded", false],
   ["all", true],
 ]);
+
+/** Flows between two tellings of progress. */
+const FLOWS_A_STEP = 1024;
 
 /** OVS's number of its main thread in pmd=. */
 const MAIN_THREAD = -1;
@@ -40,17 +44,49 @@ export function dumpFlowsCommand(context: FlowContext): Command {
     const choice = parseChoice(context, rest);
     const ports = context.ports();
     const nowMillis = context.clock.millis();
-    const lines: string[] = [];
-    const rows: Record<string, unknown>[] = [];
-    for await (const flow of context.flows.all()) {
-      if (!choice.type || (choice.pmd !== undefined && choice.pmd !== MAIN_THREAD)) break;
-      if (choice.filter !== null && !passesFilter(flow, choice.filter)) continue;
-      lines.push(formatFlowLine(flow, { verbose: more, names }, ports, nowMillis, context.vlanLimit));
-      rows.push(flowJson(flow, ports, nowMillis, context.vlanLimit));
-    }
-    if (lines.length > 0 && choice.pmd === undefined) lines.unshift("flow-dump from the main thread:");
-    return answer(lines, rows);
+    const style = { verbose: more, names };
+    return {
+      lines: () =>
+        dumpLines(chosenFlows(context, choice), choice, (flow) =>
+          formatFlowLine(flow, style, ports, nowMillis, context.vlanLimit),
+        ),
+      rows: () =>
+        mapped(chosenFlows(context, choice), (flow) => flowJson(flow, ports, nowMillis, context.vlanLimit)),
+    };
   });
+}
+
+async function* chosenFlows(
+  { flows, jobs }: FlowContext,
+  { filter, type, pmd }: Choice,
+): AsyncGenerator<FlowView> {
+  if (!type || (pmd !== undefined && pmd !== MAIN_THREAD)) return;
+  const total = flows.flowCount;
+  const job = jobs.begin("dpctl/dump-flows", { doing: "reading", done: 0, total, unit: "flows" });
+  let done = 0;
+  try {
+    for await (const flow of flows.all()) {
+      done += 1;
+      if (done % FLOWS_A_STEP === 0) job.step = { doing: "reading", done, total, unit: "flows" };
+      if (filter === null || passesFilter(flow, filter)) yield flow;
+    }
+  } finally {
+    jobs.end(job);
+  }
+}
+
+/** A dump of all threads names the thread, if it has any flows. */
+async function* dumpLines(
+  flows: AsyncIterable<FlowView>,
+  { pmd }: Choice,
+  format: (flow: FlowView) => string,
+): AsyncGenerator<string> {
+  let isHeaded = pmd !== undefined;
+  for await (const flow of flows) {
+    if (!isHeaded) yield "flow-dump from the main thread:";
+    isHeaded = true;
+    yield format(flow);
+  }
 }
 
 function parseChoice(context: FlowContext, args: readonly string[]): Choice {

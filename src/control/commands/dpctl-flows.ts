@@ -2,10 +2,6 @@
 // OVS's dpctl takes and prints them. What OVS refuses is refused in its words on the first line; further
 // lines tell what OVS keeps back: the flow that is in the way, the rule that an action breaks, the number
 // to raise.
-//
-// A file is read whole before anything of it is applied, where OVS passes over a bad line and applies the
-// rest.
-import { readFile } from "node:fs/promises";
 import { parseUfid } from "../../flow/ufid.ts";
 import type { Clock } from "../../memory/clock.ts";
 import type { FlowView } from "../../table/flow-reader.ts";
@@ -19,18 +15,17 @@ import {
   parseFlowEntry,
   parseFlowKey,
 } from "../flow-entry.ts";
-import { type FlowFileEntry, FlowFileError, type FlowOperation, parseFlowFile } from "../flow-file.ts";
 import type { FlowService } from "../flow-service.ts";
+import type { Jobs } from "../jobs.ts";
 import type { SwitchView } from "../switch-view.ts";
-import { answer, errnoText, mildRefusal, refusal } from "./answer.ts";
+import { answer, mildRefusal, refusal } from "./answer.ts";
 import { dumpFlowsCommand } from "./dpctl-dump-flows.ts";
+import { applyFile, fileCommand } from "./dpctl-flow-files.ts";
 import {
   applyOne,
-  describeOutcome,
   type FlowArguments,
   type FlowContext,
   flowCommand,
-  outcomeHints,
   parsing,
   putChange,
 } from "./flow-context.ts";
@@ -45,8 +40,9 @@ export function flowCommands(
   ports: () => PortLookup,
   clock: Clock,
   vlanLimit: number,
+  jobs: Jobs,
 ): Command[] {
-  const context: FlowContext = { view, flows, ports, clock, vlanLimit };
+  const context: FlowContext = { view, flows, ports, clock, vlanLimit, jobs };
   return [
     addFlow(context),
     modFlow(context),
@@ -133,69 +129,10 @@ function delFlows(context: FlowContext): Command {
     summary: "remove all flows, or those of a file",
   };
   return flowCommand(context, described, [0, 1], async ({ rest: [file], ...args }) => {
-    if (file !== undefined) return applyFile(context, file, "delete", args);
+    if (file !== undefined) return applyFile(context, "dpctl/del-flows", file, "delete", args);
     await context.flows.writer.flush();
     return answer("", []);
   });
-}
-
-function fileCommand(context: FlowContext, operation: FlowOperation): Command {
-  const verb = operation === "add" ? "add" : "mod";
-  const described = {
-    name: `dpctl/${verb}-flows`,
-    usage: "[dp] file",
-    summary: `lines [add|modify|delete] FLOW ACTIONS; without a word they ${operation}`,
-  };
-  return flowCommand(context, described, [1, 1], async ({ rest: [file], ...args }) =>
-    applyFile(context, file!, operation, args),
-  );
-}
-
-async function applyFile(
-  context: FlowContext,
-  file: string,
-  fallback: FlowOperation,
-  { mayCreate, clear }: Pick<FlowArguments, "mayCreate" | "clear">,
-): Promise<CommandResult> {
-  const entries = parseFile(context, file, await readText(file), fallback);
-  const changes = entries.map(({ operation, entry }): FlowChange => {
-    if (operation === "delete") return { op: "remove", ufid: entry.ufid, key: entry.key };
-    const modify = operation === "modify";
-    return putChange(entry, { create: !modify || mayCreate, modify, clear: modify && clear });
-  });
-  const outcomes = await context.flows.writer.apply(changes);
-  const failures = outcomes.flatMap((outcome, index) => {
-    if (outcome.error === null) return [];
-    const change = changes[index]!;
-    const hints = outcomeHints(context, change, outcome);
-    return [`${file}:${entries[index]!.line}: ${describeOutcome(change, outcome)}`, ...hints];
-  });
-  const appliedCount = outcomes.filter(({ error }) => error === null).length;
-  if (failures.length > 0)
-    throw mildRefusal(`${appliedCount} of ${changes.length} flows of ${file} applied`, ...failures);
-  return answer("", { applied: appliedCount });
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "EINVAL";
-    throw mildRefusal(`Opening file "${file}" failed (${errnoText(code)})`);
-  }
-}
-
-function parseFile(
-  { ports, vlanLimit }: FlowContext,
-  file: string,
-  text: string,
-  fallback: FlowOperation,
-): FlowFileEntry[] {
-  try {
-    return parseFlowFile(text, file, ports(), vlanLimit, fallback);
-  } catch (error) {
-    throw error instanceof FlowFileError ? mildRefusal(error.message) : error;
-  }
 }
 
 /** The line of -s, else nothing. */

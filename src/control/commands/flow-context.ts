@@ -3,9 +3,10 @@
 import { formatUfid } from "../../flow/ufid.ts";
 import type { Clock } from "../../memory/clock.ts";
 import type { FlowChange, FlowOutcome } from "../../upcall/flow-change.ts";
-import { type Command, CommandError, type CommandResult } from "../command.ts";
+import { type Command, type CommandAnswer, CommandError } from "../command.ts";
 import { type FlowEntry, FlowTextError, formatFlowKey, type PortLookup } from "../flow-entry.ts";
 import type { FlowService } from "../flow-service.ts";
+import type { Jobs } from "../jobs.ts";
 import { namesDatapath, type SwitchView } from "../switch-view.ts";
 import { errnoText, refusal, splitOptions } from "./answer.ts";
 
@@ -15,6 +16,7 @@ export interface FlowContext {
   readonly ports: () => PortLookup;
   readonly clock: Clock;
   readonly vlanLimit: number;
+  readonly jobs: Jobs;
 }
 
 /** dpctl's options are the program's, not a command's: each command takes all and heeds what concerns it. */
@@ -61,7 +63,7 @@ export function flowCommand(
   context: FlowContext,
   described: Pick<Command, "name" | "usage" | "summary">,
   [least, most]: readonly [least: number, most: number],
-  run: (args: FlowArguments) => Promise<CommandResult>,
+  run: (args: FlowArguments) => Promise<CommandAnswer>,
 ): Command {
   const takesMost = most + 1;
   return {

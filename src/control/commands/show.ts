@@ -1,5 +1,6 @@
 // millrace/ports-show, flows-show, workers-show, drops-show, masks-show: the daemon's pictures of itself,
 // as tables and as data.
+import { printActions } from "../../action/odp/print-actions.ts";
 import { readThreadTotals } from "../../datapath/counters.ts";
 import { FIELDS } from "../../flow/fields.ts";
 import { isOnes, isZero } from "../../flow/key.ts";
@@ -8,11 +9,11 @@ import { handlerThread } from "../../memory/region-plan.ts";
 import { bytesToHex } from "../../packet/bytes.ts";
 import { readPortCounters } from "../../port/counters.ts";
 import { formatBooks, readBooks } from "../books.ts";
-import type { Command, CommandResult } from "../command.ts";
-import { flowJson, type PortLookup } from "../flow-entry.ts";
+import type { Command, CommandResult, StreamedResult } from "../command.ts";
+import { flowJson, formatFlowKey, type PortLookup } from "../flow-entry.ts";
 import type { FlowService } from "../flow-service.ts";
 import type { SwitchView } from "../switch-view.ts";
-import { answer } from "./answer.ts";
+import { answer, mapped } from "./answer.ts";
 import { formatTable } from "./table.ts";
 
 /** Frames of the arena, and those whose owner is known; null when nobody keeps count. */
@@ -92,27 +93,22 @@ function showPorts(view: SwitchView): CommandResult {
   return answer([...lines, ...notes], rows);
 }
 
-async function showFlows(
-  flows: FlowService,
-  ports: PortLookup,
-  clock: Clock,
-  vlanLimit: number,
-): Promise<CommandResult> {
+/** Of any length, so columns have widths of their own. */
+function showFlows(flows: FlowService, ports: PortLookup, clock: Clock, vlanLimit: number): StreamedResult {
   const nowMillis = clock.millis();
-  const rows: ReturnType<typeof flowJson>[] = [];
-  for await (const flow of flows.all()) rows.push(flowJson(flow, ports, nowMillis, vlanLimit));
-  const lines = formatTable(
-    ["packets", "bytes", "idle s", "kind", "match", "actions"],
-    rows.map(({ packets, bytes, usedSeconds, operator, match, actions }) => [
-      Number(packets),
-      Number(bytes),
-      usedSeconds === null ? "never" : Number(usedSeconds).toFixed(1),
-      operator ? "operator" : "learned",
-      String(match),
-      String(actions),
-    ]),
-  );
-  return answer(lines, rows);
+  const line = (packets: string, bytes: string, idle: string, kind: string, match: string, actions: string) =>
+    `${packets.padStart(12)}  ${bytes.padStart(15)}  ${idle.padStart(8)}  ${kind.padEnd(8)}  ${match}  ${actions}`;
+  async function* lines(): AsyncGenerator<string> {
+    yield line("packets", "bytes", "idle s", "kind", "match", "actions");
+    for await (const flow of flows.all()) {
+      const { packets, bytes, usedMillis } = flow.stats;
+      const idle = usedMillis === 0 ? "never" : (Math.max(0, nowMillis - usedMillis) / 1e3).toFixed(1);
+      const kind = flow.operator ? "operator" : "learned";
+      const match = formatFlowKey(flow, { verbose: false, names: false }, ports, vlanLimit);
+      yield line(String(packets), String(bytes), idle, kind, match, printActions(flow.actions));
+    }
+  }
+  return { lines, rows: () => mapped(flows.all(), (flow) => flowJson(flow, ports, nowMillis, vlanLimit)) };
 }
 
 function showWorkers(view: SwitchView, frames: ReturnType<FrameAudit>): CommandResult {

@@ -2,6 +2,9 @@
 import { connect } from "node:net";
 import { JsonStream } from "./json-stream.ts";
 
+/** What becomes one string: V8's longest has 2^29 - 24 characters. */
+const ANSWER_CHARACTERS_MAX = 500_000_000;
+
 export class UnixctlError extends Error {
   /** The daemon refused (`refused`), or could not be reached (`unreachable`). */
   readonly kind: "refused" | "unreachable";
@@ -26,7 +29,21 @@ export function callUnixctl(
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
-    const stream = new JsonStream();
+    const stream = new JsonStream(ANSWER_CHARACTERS_MAX);
+    const receive = (chunk: string): unknown[] => {
+      try {
+        return stream.push(chunk);
+      } catch (error) {
+        socket.destroy();
+        reject(
+          new UnixctlError(
+            "refused",
+            `${method}: the answer cannot be taken: ${(error as Error).message}; ask for less, a dump with filter=`,
+          ),
+        );
+        return [];
+      }
+    };
     socket.setEncoding("utf8");
     socket.on("connect", () => {
       const options = ["--format", format, "--strict"];
@@ -34,7 +51,7 @@ export function callUnixctl(
       socket.write(JSON.stringify({ method, params, id: 1 }));
     });
     socket.on("data", (chunk: string) => {
-      for (const value of stream.push(chunk)) {
+      for (const value of receive(chunk)) {
         const { id, result, error } = value as { id: unknown; result: unknown; error: unknown };
         if (id !== 1 && error === null) continue;
         socket.destroy();

@@ -2,31 +2,40 @@
 // sends them (RFC 7047 section 4). Only nesting and strings are followed; JSON.parse judges the text itself.
 
 /** A request that is longer than this is no request; OVS's own parser stops at a similar depth of memory. */
-export const JSON_TEXT_BYTES_MAX = 16 << 20;
+export const REQUEST_CHARACTERS_MAX = 16 << 20;
 
 export class JsonStream {
-  #text = "";
-  #scanned = 0;
+  readonly #charactersMax: number;
+  /** Pieces of the value that is not complete yet, and how long they are. */
+  #pieces: string[] = [];
+  #pieceCharacters = 0;
   #depth = 0;
   #inString = false;
   #escaped = false;
+
+  constructor(charactersMax = REQUEST_CHARACTERS_MAX) {
+    this.#charactersMax = charactersMax;
+  }
 
   /**
    * Adds received text and returns the complete JSON values so far.
    * @throws SyntaxError when the stream cannot be JSON objects any more; the connection is of no further use
    */
   push(chunk: string): unknown[] {
-    this.#text += chunk;
     const values: unknown[] = [];
-    for (; this.#scanned < this.#text.length; this.#scanned += 1) {
-      if (!this.#step(this.#text[this.#scanned]!)) continue;
-      values.push(JSON.parse(this.#text.slice(0, this.#scanned + 1)));
-      this.#text = this.#text.slice(this.#scanned + 1);
-      this.#scanned = -1;
+    let start = 0;
+    for (let at = 0; at < chunk.length; at += 1) {
+      if (!this.#step(chunk[at]!)) continue;
+      this.#pieces.push(chunk.slice(start, at + 1));
+      values.push(JSON.parse(this.#pieces.join("")));
+      this.#pieces = [];
+      this.#pieceCharacters = 0;
+      start = at + 1;
     }
-    if (this.#text.length > JSON_TEXT_BYTES_MAX) {
-      throw new SyntaxError(`JSON text longer than ${JSON_TEXT_BYTES_MAX} characters`);
-    }
+    this.#pieces.push(chunk.slice(start));
+    this.#pieceCharacters += chunk.length - start;
+    if (this.#pieceCharacters > this.#charactersMax)
+      throw new SyntaxError(`JSON text longer than ${this.#charactersMax} characters`);
     return values;
   }
 

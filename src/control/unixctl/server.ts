@@ -5,9 +5,16 @@
 //
 // Requests of one connection are answered in order, one at a time; connections are independent.
 import { createServer, type Socket } from "node:net";
-import { CommandError, type CommandRegistry, MildError } from "../command.ts";
+import {
+  CommandError,
+  type CommandRegistry,
+  isStreamed,
+  MildError,
+  type StreamedResult,
+} from "../command.ts";
 import { listenPrivately } from "../unix-socket.ts";
 import { JsonStream } from "./json-stream.ts";
+import { sendStreamed } from "./streamed-answer.ts";
 
 type Format = "text" | "json";
 
@@ -51,6 +58,7 @@ class Connection {
   readonly #stream = new JsonStream();
   #format: Format = "text";
   #isStrict = false;
+  #isStreaming = false;
   #answers: Promise<void> = Promise.resolve();
 
   constructor(socket: Socket, registry: CommandRegistry) {
@@ -63,8 +71,9 @@ class Connection {
     this.#socket.on("data", (chunk: string) => this.#receive(chunk));
   }
 
-  /** Answers what was asked so far, then closes. */
+  /** Answers what was asked so far, then closes. A long answer that is under way is cut: its reader may be slow. */
   async finish(): Promise<void> {
+    if (this.#isStreaming) this.#socket.destroy();
     await this.#answers;
     this.#socket.end();
   }
@@ -92,7 +101,8 @@ class Connection {
       return;
     }
     try {
-      this.#send(await this.#run(method, params), null, id ?? null);
+      if (method === "set-options") this.#send(this.#setOptions(params), null, id ?? null);
+      else await this.#run(method, params, id ?? null);
     } catch (error) {
       if (error instanceof MildError && this.#format === "text" && !this.#isStrict) {
         this.#send(`${error.message}\n`, null, id ?? null);
@@ -107,11 +117,24 @@ class Connection {
     }
   }
 
-  async #run(method: string, params: readonly string[]): Promise<string | unknown> {
-    if (method === "set-options") return this.#setOptions(params);
-    const { text, json } = await this.#registry.run(method, params);
-    if (this.#format === "json") return json;
-    return text === "" || text.endsWith("\n") ? text : `${text}\n`;
+  async #run(method: string, params: readonly string[], id: unknown): Promise<void> {
+    const answer = await this.#registry.run(method, params);
+    if (isStreamed(answer)) return this.#sendStreamed(answer, id);
+    const { text, json } = answer;
+    if (this.#format === "json") this.#send(json, null, id);
+    else this.#send(text === "" || text.endsWith("\n") ? text : `${text}\n`, null, id);
+  }
+
+  async #sendStreamed(answer: StreamedResult, id: unknown): Promise<void> {
+    this.#isStreaming = true;
+    try {
+      await sendStreamed(this.#socket, answer, this.#format, id);
+    } catch (error) {
+      // The answer's beginning is sent and can't be made a refusal any more.
+      this.#socket.destroy(error as Error);
+    } finally {
+      this.#isStreaming = false;
+    }
   }
 
   #setOptions(params: readonly string[]): string {
