@@ -17,7 +17,7 @@
 //
 // Later actions see what earlier ones did, because they look at the packet and at header offsets that move
 // with pushed and popped tags. The key of the batch's slot stays as extracted, which is what an upcall
-// reports.
+// reports, but for metadata: marks, dp_hash, recirc_id and packet_type are those of the packet by then.
 
 import { KEY_BYTES } from "../flow/fields.ts";
 import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
@@ -316,7 +316,9 @@ export class Executor {
       this.#balance(frame, this.#u32[payload >>> 2]!);
     } else {
       const payloadBytes = this.#u16[action >>> 1]! - HEADER_BYTES;
+      this.#changes.metadata.exchange();
       this.#sink.upcall(this.#columns, this.#slot, frame, type, payload, payloadBytes, packetBytes);
+      this.#changes.metadata.exchange();
     }
   }
 

@@ -1,6 +1,6 @@
 // The metadata of the packet in hand that actions write: recirc_id, packet_type, dp_hash and the two marks. The key in
-// the batch's slot stays as it was extracted, which is what upcalls report; these words begin as that key's and go
-// into the key of a packet that recirculates.
+// the batch's slot stays as it was extracted; these words begin as that key's, and go into the key that an upcall
+// reports and into that of a packet that recirculates.
 //
 // Hot, but only for packets whose actions touch metadata: everything is loaded at the first of them. save() and
 // restore() put a nested list in brackets, so that what it changes does not leak out. Nothing is allocated.
@@ -49,6 +49,20 @@ export class PacketMetadata {
         this.#u32[(key >>> 2) + WORDS[index]!] = this.#words[index]!;
     }
     this.#u32[(key >>> 2) + RECIRC_ID] = recircId;
+  }
+
+  /**
+   * Trades the slot's key its metadata for those here, so that an upcall reports them as they are by now; the same call
+   * again takes them back.
+   */
+  exchange(): void {
+    if (!this.#isLoaded) return;
+    for (let index = 0; index < WORD_COUNT; index += 1) {
+      const at = this.#key + WORDS[index]!;
+      const word = this.#u32[at]!;
+      this.#u32[at] = this.#words[index]!;
+      this.#words[index] = word;
+    }
   }
 
   save(): void {

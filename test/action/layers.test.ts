@@ -3,6 +3,8 @@
 import t from "tap";
 import { BondTable } from "../../src/action/bond-table.ts";
 import { parseActions } from "../../src/action/odp/parse-actions.ts";
+import { KEY_BYTES } from "../../src/flow/fields.ts";
+import { getNumber } from "../../src/flow/key.ts";
 import { BOND_BUCKETS } from "../../src/memory/region-plan.ts";
 import { buildFrame } from "../../src/packet/builder.ts";
 import { ethernet, mpls, nsh, vlan } from "../../src/packet/builder-link.ts";
@@ -119,6 +121,15 @@ t.test("recirc, samples and metadata", (t) => {
   );
   const [sample] = run(PLAIN, "psample(group=3,cookie=0x1122),2");
   t.match(sample, { kind: "psample", attributes: "080001000300000006000200112200".slice(0, 24) });
+  const keys = ["set(skb_mark(0x7)),userspace(pid=1),2", "pop_eth,userspace(pid=1),2"].map((actions) => {
+    rig.run(PLAIN, parseActions(actions));
+    return [getNumber(rig.upcallKey, "skb_mark"), getNumber(rig.upcallKey, "packet_type")];
+  });
+  t.same(keys, [
+    [7, 0],
+    [0, 0x1_0800],
+  ]);
+  t.equal(getNumber(rig.key(KEY_BYTES), "skb_mark"), 0, "the slot's key is as extracted again");
   t.same(run(PLAIN, "sample(sample=0%,actions(2))"), [{ kind: "drop", end: "nowhere" }]);
   let taken = 0;
   for (let turn = 0; turn < 4000; turn += 1)

@@ -72,6 +72,7 @@ class RecordingSink implements OutputSink {
     attributeBytes: number,
     packetBytes: number,
   ): void {
+    this.#rig.upcallKey = this.#rig.key(KEY_BYTES);
     const copy = bytesToHex(this.#rig.arena.u8.slice(attributes, attributes + attributeBytes));
     this.fates.push({
       kind: action === ACTION.userspace ? "upcall" : "psample",
@@ -126,6 +127,8 @@ export class ActionRig {
   readonly packets: Packets;
   readonly executor: Executor;
   readonly meters: Meters;
+  /** The key that the last upcall reported. */
+  upcallKey: Uint8Array = new Uint8Array(KEY_BYTES);
   readonly extractor: Extractor;
   readonly #sink: RecordingSink;
   readonly #recirculator: RecordingRecirculator;
