@@ -105,18 +105,18 @@ const UNSEEN =
 const UNSEEN_FIELD =
   /(?:^|(?<=,))(?:skb_priority|skb_mark|ct_state|ct_zone|ct_mark|ct_label|dp_hash)\([^()]*\/(?:0|0x0)\),/g;
 
+const UNREAD = /eth_type\(0\/|encap\(\)|mpls\(\)|nsh\(|vlan\(vid=0,pcp=0,cfi=0/;
+/** One or two labels whose last is not the bottom. */
+const CUT_STACK =
+  /mpls\((?:label=[^,]*,tc=[^,]*,ttl=[^,]*,bos=[^,)]*,)?label=[^,]*,tc=[^,]*,ttl=[^,]*,bos=0[^,)]*\)/;
+
 /**
  * The flow as add-flow takes it; undefined for flows that OVS prints and does not read: frames without Ethertype,
  * tags without TCI, label stacks that are cut off, and NSH.
  */
 export function flowText(key: Uint8Array, mask: Uint8Array, random: SeededRandom): string | undefined {
   const text = formatMatch({ key, mask }, { verbose: true, vlanLimit: CASE_VLAN_LIMIT });
-  if (
-    /eth_type\(0\/|encap\(\)|mpls\(\)|nsh\(|vlan\(vid=0,pcp=0,cfi=0/.test(text) ||
-    !text.includes("eth_type(")
-  ) {
-    return undefined;
-  }
+  if (UNREAD.test(text) || CUT_STACK.test(text) || !text.includes("eth_type(")) return undefined;
   if (text.includes("mpls(") || random.chance(0.5)) return text;
   return text.replace(UNSEEN_FIELD, "").replace(UNSEEN, "").replaceAll(",)", ")");
 }

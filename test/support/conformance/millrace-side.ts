@@ -36,11 +36,18 @@ const PORTS: PortLookup = {
   names: new Map(PORT_NUMBERS.map((portNo) => [portNo, `p${portNo}`])),
 };
 
+export interface PacketUpcall {
+  readonly kind: "miss" | "action";
+  /** The key that the packet was looked up with. */
+  readonly key: Uint8Array;
+  readonly packet: Uint8Array;
+}
+
 /** What became of one packet. */
 export interface PacketFate {
   readonly packet: Uint8Array;
   readonly outputs: readonly { readonly portNo: number; readonly bytes: Uint8Array }[];
-  readonly upcalls: readonly { readonly kind: "miss" | "action"; readonly key: Uint8Array }[];
+  readonly upcalls: readonly PacketUpcall[];
 }
 
 export interface MillraceAnswer extends CaseAnswer {
@@ -49,9 +56,8 @@ export interface MillraceAnswer extends CaseAnswer {
 
 export class MillraceSide {
   readonly #offline: OfflineSwitch;
-  readonly #extractor = new KeyExtractor(CASE_VLAN_LIMIT);
   #ports: readonly DummyPort[] = [];
-  #upcalls: { kind: "miss" | "action"; key: Uint8Array }[] = [];
+  #upcalls: PacketUpcall[] = [];
 
   private constructor(seed: number) {
     this.#offline = new OfflineSwitch({
@@ -69,13 +75,9 @@ export class MillraceSide {
       debugLedger: true,
     });
     const { pids } = this.#offline.handler;
-    pids.listen(MISS_PID, ({ key }) => this.#upcalls.push({ kind: "miss", key }) > 0);
+    pids.listen(MISS_PID, ({ key, packet }) => this.#upcalls.push({ kind: "miss", key, packet }) > 0);
     for (const pid of PIDS) {
-      // The oracle prints the key of the packet as it came up, ours is that which hit the flow.
-      pids.listen(pid, ({ key, packet }) => {
-        const asSent = this.#extractor.extractUnder(packet, key);
-        return this.#upcalls.push({ kind: "action", key: asSent }) > 0;
-      });
+      pids.listen(pid, ({ key, packet }) => this.#upcalls.push({ kind: "action", key, packet }) > 0);
     }
   }
 
@@ -146,9 +148,15 @@ export class MillraceSide {
   }
 }
 
-function upcallText({ kind, key }: PacketFate["upcalls"][number]): UpcallText {
-  return { kind, key: maskKey(formatOdpKey(key, { vlanLimit: CASE_VLAN_LIMIT })) };
+const extractor = new KeyExtractor(CASE_VLAN_LIMIT);
+
+/** The oracle prints the key of the packet as it came up, ours is that which hit the flow. */
+function upcallText({ kind, key, packet }: PacketUpcall): UpcallText {
+  return { kind, key: upcallKeyText(kind === "miss" ? key : extractor.extractUnder(packet, key)) };
 }
+
+export const upcallKeyText = (key: Uint8Array): string =>
+  maskKey(formatOdpKey(key, { vlanLimit: CASE_VLAN_LIMIT }));
 
 function outputsByPort(fates: readonly PacketFate[]): [number, string[]][] {
   return PORT_NUMBERS.flatMap((portNo): [number, string[]][] => {
