@@ -11,19 +11,11 @@ import { ICMPV6_TYPE } from "../packet/transport-headers.ts";
 import { type Endpoint, hasAddress } from "../tunnel/endpoints.ts";
 import { type Ip, ipFromBytes } from "../tunnel/ip.ts";
 import { findListener } from "../tunnel/listeners.ts";
-import type { Neighbour } from "../tunnel/neighbours.ts";
 import { ARP_OPERATION, arpReply, neighbourAdvertisement } from "../tunnel/resolution.ts";
 import type { Listener, TunnelState } from "../tunnel/state.ts";
-import type { Changes, Decision, FlowDecision, Policy } from "../upcall/policy.ts";
+import type { Changes, Decision, FlowDecision, OwnPacket, Policy } from "../upcall/policy.ts";
 
 const CHANGED_ALL: Changes = { all: true, subjects: new Set() };
-
-/** What came of a packet for ourselves. */
-export interface OwnPacket {
-  /** To be sent out of the port that it came in on. */
-  readonly reply: Uint8Array | null;
-  readonly learned: Neighbour | null;
-}
 
 export class TunnelPolicy implements Policy {
   readonly #inner: Policy;
@@ -65,10 +57,6 @@ export class TunnelPolicy implements Policy {
     return CHANGED_ALL;
   }
 
-  /**
-   * Answers a packet that is for the switch itself; undefined when it is not.
-   * @param packet its bytes, asked for only when the key says that they are needed
-   */
   own(key: Uint8Array, packet: () => Uint8Array): OwnPacket | undefined {
     const endpoint = this.#endpointOf(key);
     if (endpoint === undefined) return undefined;

@@ -8,6 +8,7 @@ import { datapathCommands } from "./commands/dpctl-datapath.ts";
 import { flowCommands } from "./commands/dpctl-flows.ts";
 import { settingsCommands } from "./commands/dpctl-settings.ts";
 import { dummyCommands } from "./commands/dummy.ts";
+import { dummyAddressCommands } from "./commands/dummy-addresses.ts";
 import { fdbCommands } from "./commands/fdb.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { meterCommands } from "./commands/meter.ts";
@@ -15,6 +16,7 @@ import { pmdCommands } from "./commands/pmd.ts";
 import { PmdUsage, USAGE_SAMPLE_SECONDS } from "./commands/pmd-usage.ts";
 import { Coverage, processCommands } from "./commands/process.ts";
 import { showCommands } from "./commands/show.ts";
+import { tunnelCommands } from "./commands/tunnels.ts";
 import { vlogCommands } from "./commands/vlog.ts";
 import type { Config } from "./config/schema.ts";
 import { Jobs } from "./jobs.ts";
@@ -123,6 +125,8 @@ function createRegistry(
     ...fdbCommands(running, handler.fdb, clock, config.policy["mac-table-size"]),
     ...dummyCommands(running),
     ...meterCommands(running.meters),
+    ...dummyAddressCommands(running, running.tunnels),
+    ...tunnelCommands(running.tunnels, clock),
     ...showCommands(
       running,
       flows,

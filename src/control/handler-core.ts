@@ -7,10 +7,12 @@ import type { LinkState } from "../bridge/bond/member.ts";
 import { FlowsPolicy } from "../bridge/flows-policy.ts";
 import { LearnPolicy } from "../bridge/learn/learn-policy.ts";
 import type { PortVlan } from "../bridge/learn/vlan.ts";
+import { TunnelPolicy } from "../bridge/tunnel-policy.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { Clock } from "../memory/clock.ts";
 import { EpochWriter } from "../memory/epoch.ts";
 import { ObservedTable } from "../table/observed-table.ts";
+import type { Neighbour } from "../tunnel/neighbours.ts";
 import { Handler } from "../upcall/handler.ts";
 import type { Config } from "./config/schema.ts";
 
@@ -20,6 +22,7 @@ export interface HandlerCore {
   /** Null under a policy that does not learn. */
   readonly learn: LearnPolicy | null;
   readonly bonds: Bonds;
+  readonly tunnels: TunnelPolicy;
 }
 
 /** What the policy has to know of a port that opens. */
@@ -36,6 +39,7 @@ export function createHandlerCore(
   clock: Clock,
   debugLedger: boolean,
   bondSettings: readonly BondSettings[] = [],
+  onLearned: (neighbour: Neighbour) => void = () => {},
 ): HandlerCore {
   const epochs = new EpochWriter(arena);
   const table = new ObservedTable(arena, epochs);
@@ -48,17 +52,20 @@ export function createHandlerCore(
           bonds,
         })
       : null;
+  const inner = learn ?? new FlowsPolicy(policyConfig["miss-pid"]);
+  const tunnels = new TunnelPolicy(new BondPolicy(bonds, inner));
   const handler = new Handler({
     arena,
     table,
     epochs,
-    policy: new BondPolicy(bonds, learn ?? new FlowsPolicy(policyConfig["miss-pid"])),
+    policy: tunnels,
     clock,
     debugLedger,
     flowIdleMillis: policyConfig["flow-idle-millis"],
     flowLimit: policyConfig["flow-limit"],
+    onLearned,
   });
-  return { handler, table, learn, bonds };
+  return { handler, table, learn, bonds, tunnels };
 }
 
 type Policies = Pick<HandlerCore, "bonds" | "learn">;

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { readRows } from "../bridge/learn/mac-rows.ts";
 import type { FlowView } from "../table/flow-reader.ts";
+import type { Neighbour } from "../tunnel/neighbours.ts";
 import type { FlowChange, FlowOutcome } from "../upcall/flow-change.ts";
 import type { FdbView } from "./commands/fdb.ts";
 import type { FlowWriter } from "./flow-service.ts";
@@ -21,9 +22,12 @@ const CHANGES_PER_MESSAGE = 128;
 /** Messages on their way at a time, so that the handler finds the next one when it has answered. */
 const MESSAGES_IN_FLIGHT = 2;
 
-/** Events: `failed` when the thread ended by itself, `output` with what nobody asked for. */
+/**
+ * Events: `failed` when the thread ended by itself, `output` with what nobody asked for, `neighbour` when one told its
+ * address at a tunnel endpoint.
+ */
 export class HandlerLink
-  extends EventEmitter<{ failed: [Error]; output: [HandlerOutput] }>
+  extends EventEmitter<{ failed: [Error]; output: [HandlerOutput]; neighbour: [Neighbour] }>
   implements FlowWriter
 {
   readonly #worker: Worker;
@@ -41,6 +45,10 @@ export class HandlerLink
     this.#worker.on("message", (message: HandlerMessage) => {
       if ("output" in message) {
         this.emit("output", message.output);
+        return;
+      }
+      if ("neighbour" in message) {
+        this.emit("neighbour", message.neighbour);
         return;
       }
       this.#waiting.get(message.id)?.resolve(message.answer);

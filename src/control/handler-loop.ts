@@ -48,7 +48,9 @@ export class HandlerLoop {
   constructor({ handle, policy, debugLedger }: HandlerSettings, port: MessagePort) {
     const arena = new Arena(handle);
     this.#port = port;
-    this.#core = createHandlerCore(arena, policy, this.#clock, debugLedger);
+    this.#core = createHandlerCore(arena, policy, this.#clock, debugLedger, [], (neighbour) =>
+      port.postMessage({ neighbour } satisfies HandlerMessage),
+    );
     this.#doorbell = new DoorbellListener(arena);
     this.#ringer = new DoorbellRinger(arena);
     this.#counters = new ThreadCounters(arena, handlerThread(arena.plan.sizes));

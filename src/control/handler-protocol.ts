@@ -5,6 +5,8 @@ import type { PortVlan } from "../bridge/learn/vlan.ts";
 import type { ArenaHandle } from "../memory/arena.ts";
 import type { FlowView } from "../table/flow-reader.ts";
 import type { FlowEvent } from "../table/observed-table.ts";
+import type { Neighbour } from "../tunnel/neighbours.ts";
+import type { TunnelState } from "../tunnel/state.ts";
 import type { FlowChange, FlowOutcome } from "../upcall/flow-change.ts";
 import type { Injection, InjectRefusal } from "../upcall/injector.ts";
 import type { PidCounts, Upcall } from "../upcall/pid-listeners.ts";
@@ -41,6 +43,7 @@ export interface HandlerRequests {
   };
   readonly flush: { args: Record<never, never>; answer: null };
   readonly setPort: { args: { portNo: number; vlan: PortVlan }; answer: null };
+  readonly setTunnels: { args: Pick<TunnelState, "endpoints" | "listeners">; answer: null };
   readonly removePort: { args: { portNo: number }; answer: null };
   /** Rows of bridge/learn/mac-rows.ts. */
   readonly macs: { args: Record<never, never>; answer: Float64Array };
@@ -92,8 +95,11 @@ export interface WrittenOutput {
   readonly flowEvents: number;
 }
 
-/** An answer, or output. */
-export type HandlerMessage = HandlerAnswer | { readonly output: HandlerOutput };
+/** An answer, output, or a neighbour of a tunnel endpoint that told its address. */
+export type HandlerMessage =
+  | HandlerAnswer
+  | { readonly output: HandlerOutput }
+  | { readonly neighbour: Neighbour };
 
 export interface HandlerAnswer {
   readonly id: number;

@@ -23,7 +23,7 @@ const doing =
   };
 
 export function requestsAtOnce(
-  { handler, table, learn }: HandlerCore,
+  { handler, table, learn, tunnels }: HandlerCore,
   outlets: HandlerOutlets,
   clock: Clock,
   stop: () => void,
@@ -45,6 +45,7 @@ export function requestsAtOnce(
       learn?.removePort(portNo);
       handler.dispatch.setPortPids(portNo, []);
     }),
+    setTunnels: doing((state) => tunnels.setState(state)),
     macCounts: () => learn?.macs.counts ?? { learned: 0, expired: 0, evicted: 0, moved: 0 },
     flushMacs: doing(() => learn?.flush(clock.millis())),
     stats: () => stats(handler),

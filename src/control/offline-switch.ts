@@ -17,6 +17,7 @@ import { FlowService, type FlowWriter } from "./flow-service.ts";
 import { createHandlerCore, type HandlerCore } from "./handler-core.ts";
 import { Ports } from "./ports.ts";
 import type { PortWorkers } from "./queue-sharing.ts";
+import { Tunnels } from "./tunnels.ts";
 
 /** Turns without anything moving after which the switch is at rest: a packet may be in either side's ring. */
 const QUIET_TURNS = 2;
@@ -40,6 +41,7 @@ export class OfflineSwitch {
   readonly table: TableWriter;
   readonly learn: HandlerCore["learn"];
   readonly ports: Ports;
+  readonly tunnels: Tunnels;
   readonly flows: FlowService;
 
   constructor({
@@ -55,7 +57,9 @@ export class OfflineSwitch {
     new EpochWriter(this.arena).initialise();
     fillReserve(this.arena);
     setHashSeed(this.arena, seed);
-    const core = createHandlerCore(this.arena, policy, this.clock, debugLedger);
+    const core = createHandlerCore(this.arena, policy, this.clock, debugLedger, [], (neighbour) =>
+      this.tunnels.learn(neighbour),
+    );
     this.handler = core.handler;
     this.table = core.table;
     this.learn = core.learn;
@@ -72,6 +76,14 @@ export class OfflineSwitch {
       workers: this.#workers(),
       drivers,
       log: () => undefined,
+    });
+    this.tunnels = new Tunnels({
+      ports: this.ports,
+      clock: this.clock,
+      publish: (state) => {
+        this.pmd.setTunnels(state);
+        core.tunnels.setState(state);
+      },
     });
     this.ports.on("added", ({ portNo }) => this.learn?.setPort(portNo));
     this.ports.on("removed", ({ portNo }) => this.learn?.removePort(portNo));

@@ -11,9 +11,11 @@ import { EpochWriter } from "../memory/epoch.ts";
 import { FrameLedger } from "../memory/frame-ledger.ts";
 import { FramePool, fillReserve } from "../memory/frame-pool.ts";
 import { controlThread } from "../memory/region-plan.ts";
+import { parseMac } from "../packet/address.ts";
 import { Supervisor } from "../pmd/supervisor.ts";
 import { LOCAL_PORT_NO, type OpenPort, type PortSpec } from "../port/port.ts";
 import { setHashSeed } from "../table/hash.ts";
+import { parsePrefix } from "../tunnel/ip.ts";
 import { arenaSizes, workerCpus } from "./config/arena-sizes.ts";
 import type { Config, PortConfig } from "./config/schema.ts";
 import { PORT_DRIVERS } from "./drivers.ts";
@@ -28,6 +30,7 @@ import type { Log } from "./log.ts";
 import { MeterWatch } from "./meter-watch.ts";
 import { Ports } from "./ports.ts";
 import type { SwitchView, WorkerView } from "./switch-view.ts";
+import { Tunnels } from "./tunnels.ts";
 
 /** How often counters of the kernel and states of ports are read. */
 const PORT_POLL_MILLIS = 1000;
@@ -36,6 +39,7 @@ const SEED_MAX = 0xffffffff;
 export class Switch implements SwitchView {
   readonly arena: Arena;
   readonly ports: Ports;
+  readonly tunnels: Tunnels;
   readonly flows: FlowService;
   readonly meters: MeterTable;
   readonly handler: HandlerLink;
@@ -80,6 +84,16 @@ export class Switch implements SwitchView {
       log.module("control").warn(message),
     );
     this.flows = new FlowService(arena, writer, false);
+    this.tunnels = new Tunnels({
+      ports: this.ports,
+      clock: this.clock,
+      publish: (state) => {
+        this.supervisor.setTunnels(state);
+        const { endpoints, listeners } = state;
+        void this.handler.ask("setTunnels", { endpoints, listeners });
+      },
+    });
+    this.handler.on("neighbour", (neighbour) => this.tunnels.learn(neighbour));
     this.#watchPorts();
   }
 
@@ -104,7 +118,10 @@ export class Switch implements SwitchView {
       await running.stop();
       throw error;
     }
-    running.#pollTimer = setInterval(() => running.ports.poll(), PORT_POLL_MILLIS);
+    running.#pollTimer = setInterval(() => {
+      running.ports.poll();
+      running.tunnels.age();
+    }, PORT_POLL_MILLIS);
     return running;
   }
 
@@ -166,7 +183,13 @@ export class Switch implements SwitchView {
     this.ports.on("added", (port) => {
       log.info(`port ${port.spec.name} is number ${port.portNo}`);
       for (const note of this.ports.status(port).notes) log.warn(`port ${port.spec.name}: ${note}`);
-      void this.handler.ask("setPort", { portNo: port.portNo, vlan: this.#vlanOf(port) });
+      const { addresses = [], mac } = this.#configOf(port) ?? {};
+      if (addresses.length > 0) {
+        const prefixes = addresses.map((text) => parsePrefix(text)!);
+        this.tunnels.setAddresses(port, prefixes, true, mac === undefined ? undefined : parseMac(mac));
+      }
+      // A port with addresses of our own is where tunnels end, no port of the bridge.
+      else void this.handler.ask("setPort", { portNo: port.portNo, vlan: this.#vlanOf(port) });
     });
     this.ports.on("removed", (port) => {
       log.info(`port ${port.spec.name}, number ${port.portNo}, is gone`);
@@ -180,7 +203,11 @@ export class Switch implements SwitchView {
   }
 
   #vlanOf(port: OpenPort) {
-    return portVlan(this.config.ports.find(({ name }) => name === port.spec.name)?.vlan ?? {});
+    return portVlan(this.#configOf(port)?.vlan ?? {});
+  }
+
+  #configOf(port: OpenPort): PortConfig | undefined {
+    return this.config.ports.find(({ name }) => name === port.spec.name);
   }
 }
 

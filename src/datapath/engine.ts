@@ -7,8 +7,11 @@ import type { OutputSink } from "../action/output-sink.ts";
 import type { BatchColumns } from "../memory/batch-columns.ts";
 
 export interface Engine {
-  /** Packets just received on `portNo`, 1 to BATCH_SIZE of them. */
-  process(count: number, portNo: number): void;
+  /**
+   * Packets just received on `portNo`, 1 to BATCH_SIZE of them. At an endpoint of tunnels, ARP and neighbour discovery go
+   * to the handler whatever flows say, because addresses of our own have to be answered for.
+   */
+  process(count: number, portNo: number, isEndpoint: boolean): void;
   /**
    * Packets that came back from the handler, received on `portNo` at the time. None of them goes up behind a miss of
    * its own conversation; one that hits no flow goes up once more.

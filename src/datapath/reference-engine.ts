@@ -9,17 +9,27 @@
 import { ACTION_METADATA } from "../action/attributes.ts";
 import { BondReader } from "../action/bond-table.ts";
 import { Meters } from "../action/meters.ts";
-import { K } from "../flow/fields.ts";
+import { K, KEY_BYTES } from "../flow/fields.ts";
 import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
 import { BatchColumns } from "../memory/batch-columns.ts";
 import { PACKET_L3 } from "../memory/frame-layout.ts";
 import type { Packets } from "../memory/packets.ts";
+import { swap16 } from "../packet/bytes.ts";
+import { ETH_TYPE } from "../packet/link-headers.ts";
+import { IP_PROTOCOL } from "../packet/network-headers.ts";
+import { ICMPV6_TYPE } from "../packet/transport-headers.ts";
 import { TableReader } from "../table/table-reader.ts";
 import { BatchExtractor } from "./batch-extractor.ts";
 import { BatchStage, type EngineContext } from "./batch-stage.ts";
 import { COUNTER, type ThreadCounters } from "./counters.ts";
 import type { Engine, EngineSinks, MissSink } from "./engine.ts";
 import { type RecircStage, recircStages } from "./recirc-stage.ts";
+
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const RAW_ARP = swap16(ETH_TYPE.arp);
+const RAW_IPV6 = swap16(ETH_TYPE.ipv6);
+const ICMPV6: number = IP_PROTOCOL.icmpv6;
+const { neighborSolicitation: SOLICITATION, neighborAdvertisement: ADVERTISEMENT } = ICMPV6_TYPE;
 
 export type { EngineContext } from "./batch-stage.ts";
 
@@ -55,10 +65,11 @@ export class ReferenceEngine implements Engine {
     this.#table = new TableReader(arena, threadIndex);
   }
 
-  process(count: number, portNo: number): void {
+  process(count: number, portNo: number, isEndpoint: boolean): void {
     const kept = this.#extractor.extract(count, portNo);
     if (kept === 0) return;
-    const hits = this.#stage.lookup(kept);
+    let hits = this.#stage.lookup(kept);
+    if (isEndpoint) hits -= this.#unmatchResolution(kept);
     if (hits === kept && this.#misses.orderedCount === 0) this.#stage.actOnHits(kept);
     else this.#actInOrder(kept);
     this.#finish();
@@ -96,6 +107,26 @@ export class ReferenceEngine implements Engine {
     if (this.#meters.unknown === 0) return;
     this.#counters.add(METER_UNKNOWN, this.#meters.unknown);
     this.#meters.unknown = 0;
+  }
+
+  /** Takes their flows from packets of ARP and neighbour discovery. Returns how many had one. */
+  #unmatchResolution(count: number): number {
+    const { keys, flows } = this.#columns;
+    let unmatched = 0;
+    for (let slot = 0; slot < count; slot += 1) {
+      if (this.#i32[flows + slot] === 0 || !this.#isResolution(keys + slot * KEY_BYTES)) continue;
+      this.#i32[flows + slot] = 0;
+      unmatched += 1;
+    }
+    return unmatched;
+  }
+
+  #isResolution(key: number): boolean {
+    const typeAndProtocol = this.#i32[(key + K.eth_type) >>> 2]!;
+    if ((typeAndProtocol & 0xffff) === RAW_ARP) return true;
+    if ((typeAndProtocol & 0xffff) !== RAW_IPV6 || typeAndProtocol >>> 24 !== ICMPV6) return false;
+    const type = this.#u16[(key + K.tp_src) >>> 1]! >>> 8;
+    return type === SOLICITATION || type === ADVERTISEMENT;
   }
 
   #hasMetadata(list: number): boolean {

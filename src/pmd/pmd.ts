@@ -20,7 +20,7 @@ import { Packets } from "../memory/packets.ts";
 import { THREAD_BLOCK_BYTES } from "../memory/region-plan.ts";
 import { THREAD } from "../memory/thread-block.ts";
 import { PortCounters } from "../port/counters.ts";
-import type { QueueAttachment, QueueContext, RxQueue } from "../port/port.ts";
+import { PORT_NO_MAX, type QueueAttachment, type QueueContext, type RxQueue } from "../port/port.ts";
 import { QUEUE_FACTORIES, type QueueFactories } from "../port/queue-factories.ts";
 import type { Unresolved } from "../tunnel/compose.ts";
 import { resolutionRequest } from "../tunnel/resolution.ts";
@@ -67,6 +67,8 @@ export class Pmd {
   readonly #senders = new Map<number, HandoffSender>();
   readonly #heartbeat: number;
   readonly #frames: number;
+  /** By port number: whether addresses of ours are there. */
+  readonly #isEndpoint = new Uint8Array(PORT_NO_MAX + 1);
   #rxQueues: RxQueue[] = [];
 
   constructor(arena: Arena, threadIndex: number, options: PmdOptions = {}) {
@@ -141,6 +143,8 @@ export class Pmd {
 
   /** Control path: what tunnels know of routes, neighbours and our own addresses. */
   setTunnels(state: TunnelState): void {
+    this.#isEndpoint.fill(0);
+    for (const { portNo } of state.endpoints) this.#isEndpoint[portNo] = 1;
     this.#tunnels.setState(state);
   }
 
@@ -203,7 +207,7 @@ export class Pmd {
       }
       this.#counters.add(RECEIVED, count);
       this.#counters.add(RX_BATCHES, 1);
-      this.#engine.process(count, queue.portNo);
+      this.#engine.process(count, queue.portNo, this.#isEndpoint[queue.portNo] === 1);
       this.#leave();
       packets += count;
     }

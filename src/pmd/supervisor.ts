@@ -7,17 +7,19 @@
 // period: first everything is let go of, then everything is taken, so that no queue ever has two owners.
 import { EventEmitter } from "node:events";
 import type { Piscina } from "piscina";
-import { readThreadTotals, ThreadCounters, type ThreadTotals } from "../datapath/counters.ts";
+import { readThreadTotals, ThreadCounters } from "../datapath/counters.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { EpochWriter } from "../memory/epoch.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import { controlThread } from "../memory/region-plan.ts";
 import type { QueueAttachment } from "../port/port.ts";
+import type { TunnelState } from "../tunnel/state.ts";
 import { assign, type Change, difference, type Holding, NOTHING_HELD, type TxRoute } from "./assignment.ts";
 import type { Fault, PmdCommand } from "./commands.ts";
 import { Reclaimer } from "./reclaim.ts";
+import type { SupervisedWorker, WorkerDeath } from "./supervised.ts";
 import { createWorkerPool } from "./worker-pool.ts";
-import { type WorkerOptions, WorkerProcess, type WorkerState } from "./worker-process.ts";
+import { type WorkerOptions, WorkerProcess } from "./worker-process.ts";
 
 const CHECK_MILLIS = 250;
 /** Checks in a row without a heartbeat after which a worker counts as stuck: a second. */
@@ -40,22 +42,6 @@ export interface SupervisorOptions {
   readonly pool: FramePool;
   readonly epochs: EpochWriter;
   readonly log: (level: "debug" | "info" | "warn" | "error", message: string) => void;
-}
-
-export interface WorkerDeath {
-  readonly worker: number;
-  readonly reason: string;
-  /** The worker's counters when it ended. */
-  readonly totals: ThreadTotals;
-  /** Packets that it had in hand; they were dropped. */
-  readonly packets: number;
-}
-
-export interface SupervisedWorker {
-  readonly index: number;
-  readonly cpu: number | null;
-  readonly state: WorkerState;
-  readonly restarts: number;
 }
 
 interface Seat {
@@ -81,6 +67,7 @@ export class Supervisor extends EventEmitter<{ died: [WorkerDeath]; restarted: [
   #isStopping = false;
   /** Reassignments run one after the other. */
   #turn: Promise<void> = Promise.resolve();
+  #tunnels: TunnelState | null = null;
 
   constructor(arena: Arena, options: SupervisorOptions) {
     super();
@@ -157,6 +144,12 @@ export class Supervisor extends EventEmitter<{ died: [WorkerDeath]; restarted: [
   /** Longest sleep of idle workers, 0 for none. */
   setSleep(microsMax: number): void {
     this.#postAll({ type: "set-sleep", microsMax });
+  }
+
+  /** What the workers' tunnels know, those that start later included. */
+  setTunnels(state: TunnelState): void {
+    this.#tunnels = state;
+    this.#postAll({ type: "set-tunnels", state });
   }
 
   /** Lets a worker fail; nothing happens unless the option `faults` is set. */
@@ -266,6 +259,7 @@ export class Supervisor extends EventEmitter<{ died: [WorkerDeath]; restarted: [
   #take(worker: number, { attachTx, attachRx }: Change): void {
     for (const attachment of attachTx) this.#post(worker, { type: "attach-tx", attachment });
     for (const attachment of attachRx) this.#post(worker, { type: "attach-rx", attachment });
+    if (this.#tunnels !== null) this.#post(worker, { type: "set-tunnels", state: this.#tunnels });
     this.#post(worker, { type: "start" });
   }
 

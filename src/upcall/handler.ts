@@ -11,13 +11,13 @@
 // Counters of its thread: a packet that a policy drops is `reinjected` and dropped as miss_policy, so that the books,
 // in which the worker counted it as consumed, stay balanced.
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
-import { USERSPACE } from "../action/attributes.ts";
+import { ACTION, USERSPACE } from "../action/attributes.ts";
 import { COUNTER, ThreadCounters } from "../datapath/counters.ts";
 import { DROP } from "../datapath/drop-reason.ts";
 import { REINJECT } from "../datapath/reinject-entry.ts";
 import { UPCALL } from "../datapath/upcall-record.ts";
 import { applyMask } from "../flow/key.ts";
-import { findAttribute } from "../flow/nlattr.ts";
+import { findAttribute, NlWriter } from "../flow/nlattr.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { Clock } from "../memory/clock.ts";
 import type { EpochWriter } from "../memory/epoch.ts";
@@ -28,11 +28,12 @@ import { handlerThread } from "../memory/region-plan.ts";
 import { PORT_COUNTER, PortCounters } from "../port/counters.ts";
 import { PortTable } from "../port/port-table.ts";
 import type { TableWriter } from "../table/table-writer.ts";
+import type { Neighbour } from "../tunnel/neighbours.ts";
 import { Answers } from "./answers.ts";
 import { Injector } from "./injector.ts";
 import { isAsReceived, underMetadata } from "./packet-metadata.ts";
 import { PidListeners, PSAMPLE_PID, type Upcall } from "./pid-listeners.ts";
-import type { Decision, FlowDecision, Policy } from "./policy.ts";
+import type { Decision, FlowDecision, OwnPacket, Policy } from "./policy.ts";
 import { Revalidator, type RevalidatorLimits } from "./revalidator.ts";
 import { UpcallDispatch } from "./upcall-dispatch.ts";
 import { UpcallReader } from "./upcall-reader.ts";
@@ -51,6 +52,8 @@ export interface HandlerOptions extends RevalidatorLimits {
   readonly policy: Policy;
   readonly clock: Clock;
   readonly debugLedger: boolean;
+  /** Told of neighbours' addresses that packets for the switch itself told. */
+  readonly onLearned?: (neighbour: Neighbour) => void;
 }
 
 export class Handler {
@@ -77,13 +80,14 @@ export class Handler {
   readonly #counters: ThreadCounters;
   readonly #readers: readonly UpcallReader[];
   readonly #answers: readonly Answers[];
+  readonly #onLearned: (neighbour: Neighbour) => void;
   #lastSortMillis: number;
   #lastTickMillis: number;
   #isTicking = false;
   /** The worker whose turn it is. */
   #turn = 0;
 
-  constructor({ arena, table, epochs, policy, clock, debugLedger, ...limits }: HandlerOptions) {
+  constructor({ arena, table, epochs, policy, clock, debugLedger, onLearned, ...limits }: HandlerOptions) {
     const thread = handlerThread(arena.plan.sizes);
     const workers = Array.from({ length: arena.plan.sizes.workerCount }, (_, worker) => worker);
     this.#arena = arena;
@@ -92,6 +96,7 @@ export class Handler {
     this.#table = table;
     this.#epochs = epochs;
     this.#policy = policy;
+    this.#onLearned = onLearned ?? ((): void => {});
     this.#clock = clock;
     this.#pool = new FramePool(arena, thread, debugLedger);
     this.#packets = new Packets(arena, this.#pool);
@@ -209,6 +214,11 @@ export class Handler {
 
   #miss(record: UpcallReader, answers: Answers): void {
     const key = record.key();
+    const own = this.#policy.own?.(key, () => this.#packets.toBytes(record.frame));
+    if (own !== undefined) {
+      this.#answerOwn(record, answers, key, own);
+      return;
+    }
     if (this.#table.findMatch(key) !== 0) {
       this.#lookUpAgain(record, answers, key);
       return;
@@ -218,6 +228,18 @@ export class Handler {
       pid !== undefined ? { kind: "pid", pid } : this.#policy.decide(key, this.#clock.millis());
     if (decision.kind === "flow") this.#install(record, answers, key, decision);
     else this.#consume(record, answers, decision);
+  }
+
+  /** A packet for the switch itself: nobody else gets it; a reply goes back by the port that it came in on. */
+  #answerOwn(record: UpcallReader, answers: Answers, key: Uint8Array, { reply, learned }: OwnPacket): void {
+    this.#pool.freePacket(record.frame);
+    answers.done(record, REINJECT.done);
+    if (learned !== null) this.#onLearned(learned);
+    if (reply === null) return;
+    const output = new NlWriter();
+    output.putU32(ACTION.output, record.portNo);
+    // One that finds no room is asked for again by whoever asked.
+    this.injector.inject({ packet: reply, key, actions: output.finish() });
   }
 
   /** Keeps a packet from the datapath: to a listener, or dropped. */

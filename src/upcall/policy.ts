@@ -1,5 +1,7 @@
 // What a policy is: the decision that a packet without a megaflow needs, and what keeps it true.
 
+import type { Neighbour } from "../tunnel/neighbours.ts";
+
 export interface FlowDecision {
   readonly kind: "flow";
   readonly mask: Uint8Array;
@@ -42,6 +44,19 @@ export interface Policy {
   tick(nowMillis: number): boolean;
   /** What changed since the last call; null when nothing did. */
   takeChanges(): Changes | null;
+  /**
+   * Answers a packet that is for the switch itself, which nobody else gets then; undefined when it is none.
+   * @param packet its bytes, asked for only when they are needed
+   */
+  own?(key: Uint8Array, packet: () => Uint8Array): OwnPacket | undefined;
+}
+
+/** What came of a packet for the switch itself. */
+export interface OwnPacket {
+  /** To be sent out of the port that it came in on. */
+  readonly reply: Uint8Array | null;
+  /** The address of a neighbour that it told. */
+  readonly learned: Neighbour | null;
 }
 
 /** Most subjects of one decision. */

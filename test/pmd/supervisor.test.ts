@@ -2,7 +2,7 @@
 // and stop; afterwards every frame is free and the books balance.
 import t, { type Test } from "tap";
 import type { Fault } from "../../src/pmd/commands.ts";
-import type { WorkerDeath } from "../../src/pmd/supervisor.ts";
+import type { WorkerDeath } from "../../src/pmd/supervised.ts";
 import { readPortCounters } from "../../src/port/counters.ts";
 import { LiveSwitch } from "../support/live-switch.ts";
 import { numberedFrame, numberOf } from "../support/numbered-frame.ts";

@@ -3,7 +3,9 @@
 import * as v from "valibot";
 import { METER_BANDS_MAX } from "../../action/meter-layout.ts";
 import { DEFAULT_SIZES, METER_COUNT_MAX } from "../../memory/region-plan.ts";
+import { parseMac } from "../../packet/address.ts";
 import { PORT_NO_MAX, PORT_TYPES } from "../../port/port.ts";
+import { parsePrefix } from "../../tunnel/ip.ts";
 import { CPU_MAX, parseCpuList } from "./cpu-list.ts";
 
 const wholeNumber = (least: number, most: number) =>
@@ -49,6 +51,18 @@ const portName = v.pipe(
   v.maxLength(PORT_NAME_LENGTH_MAX, `${PORT_NAME_LENGTH_MAX} characters are the most`),
 );
 
+const address = v.pipe(
+  v.string("an address with its prefix length is expected"),
+  v.check(
+    (text) => text.includes("/") && parsePrefix(text) !== undefined,
+    "an address with its prefix length, like 10.0.0.1/24 or 2001:db8::1/64, is expected",
+  ),
+);
+const macAddress = v.pipe(
+  v.string("a MAC address is expected"),
+  v.check((text) => parseMac(text) !== undefined, "a MAC address, like 02:00:00:00:00:01, is expected"),
+);
+
 /** One port, in the file and in dpctl/add-if. */
 export const portSchema = v.strictObject({
   name: portName,
@@ -56,6 +70,8 @@ export const portSchema = v.strictObject({
   "port-no": v.optional(wholeNumber(0, PORT_NO_MAX)),
   "rx-queues": v.optional(wholeNumber(1, 16)),
   vlan: v.optional(vlanMode),
+  addresses: v.optional(v.array(address), []),
+  mac: v.optional(macAddress),
   options: v.optional(v.record(v.string(), v.unknown()), {}),
 });
 
