@@ -1,20 +1,11 @@
 // Two hosts behind the learning switch, over each port type that has a host: IPv4 and IPv6 ping, and 100 MB of TCP
 // whose digest, checksums and path are checked.
-import { once } from "node:events";
-import { resolve } from "node:path";
 import t from "tap";
 import { labUnavailable } from "../support/netns.ts";
-import { type Host, type HostedPortType, SwitchRig } from "./switch-rig.ts";
+import { type HostedPortType, SwitchRig } from "./switch-rig.ts";
+import { TRANSFER_BYTES, transfer } from "./transfer.ts";
 
-const TRANSFER = resolve(import.meta.dirname, "tcp-transfer.js");
-const TRANSFER_BYTES = 100_000_000;
-const TCP_PORT = 9000;
 const MSS_MAX = 1460;
-
-interface Digest {
-  readonly bytes: number;
-  readonly sha256: string;
-}
 
 for (const type of ["afxdp", "af_packet", "tap"] as const satisfies readonly HostedPortType[]) {
   t.test(`two hosts over ${type}`, { skip: labUnavailable() ?? false }, async (t) => {
@@ -45,29 +36,6 @@ for (const type of ["afxdp", "af_packet", "tap"] as const satisfies readonly Hos
     );
     t.equal(await rig.stop(), 0, "the switch ends with code 0");
   });
-}
-
-async function transfer(rig: SwitchRig, from: Host, to: Host): Promise<{ sent: Digest; received: Digest }> {
-  const node = process.execPath;
-  const server = rig.lab.spawn(to.namespace, node, [TRANSFER, "server", "0.0.0.0", `${TCP_PORT}`], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let output = "";
-  server.stdout!.on("data", (chunk: Buffer) => (output += chunk));
-  await rig.until("the server listens", async () => output.includes("listening"));
-  const serverEnd = once(server, "exit");
-  const client = rig.lab.spawn(
-    from.namespace,
-    node,
-    [TRANSFER, "client", `10.8.0.${to.portNo}`, `${TCP_PORT}`, `${TRANSFER_BYTES}`],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
-  let sent = "";
-  client.stdout!.on("data", (chunk: Buffer) => (sent += chunk));
-  await Promise.all([once(client, "exit"), serverEnd]);
-  return { sent: JSON.parse(sent) as Digest, received: JSON.parse(output.split("\n")[1]!) as Digest };
 }
 
 /** A counter of the Tcp lines of /proc/net/snmp: names on the first, values on the second. */
