@@ -113,7 +113,8 @@ export function validatePushEth({ path, action, facts }: ActionCase): void {
 
 export function validatePopEth(action: ActionCase): void {
   requireEthernet(action);
-  requireNoVlan(action);
+  // Tags go with the header, as in OVS's userspace datapath, which sends tagged packets into tunnels so.
+  action.facts.hasVlan = false;
   action.facts.hasEthernet = false;
 }
 

@@ -158,7 +158,6 @@ t.test("refusals name action, place, rule and what is accepted", (t) => {
     ],
     ["ip", PUSH_ETH, "actions[0].push_eth", 0, /have an Ethernet header/],
     ["l3", "pop_eth", "actions[0].pop_eth", 0, /no Ethernet header/],
-    ["vlan", "pop_eth", "actions[0].pop_eth", 0, /have a VLAN tag/],
     ["ip", "pop_nsh()", "actions[0].pop_nsh", 0, /Ethertype 0x0800; accepted: .*0x894f/],
     ["ip", "push_nsh(),pop_nsh(),set(ipv4(ttl=3))", "actions[2].set.ipv4", 48, /not parsed/],
     ["mpls", "pop_eth,push_nsh()", "actions[1].push_nsh", 4, /Ethertype 0x8847.*next protocol/],
