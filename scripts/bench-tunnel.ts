@@ -98,7 +98,7 @@ async function open(hex: string, flows: readonly string[]): Promise<OfflineSwitc
     mac: hexToBytes("020000000002"),
   });
   offline.tunnels.publishNow();
-  await installFlows(offline.flows.writer, parseFlowFile(flows.join("\n"), "flows", NO_PORTS, 1));
+  await installFlows(offline.flows.writer, [parseFlowFile(flows.join("\n"), "flows", NO_PORTS, 1)]);
   return offline;
 }
 
