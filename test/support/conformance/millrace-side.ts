@@ -92,14 +92,14 @@ export class MillraceSide {
     return side;
   }
 
-  async ask({ flows, packets }: ConformanceCase): Promise<MillraceAnswer> {
+  async ask({ flows, packets }: ConformanceCase, inPort = CASE_IN_PORT): Promise<MillraceAnswer> {
     await this.#offline.flows.writer.flush();
     // A mask without flows is given back when the masks are sorted, once a second.
     this.#offline.clock.advanceTo(this.#offline.clock.millis() + SORT_MILLIS);
     this.#offline.housekeep();
     const refusals: (string | null)[] = [];
     for (const flow of flows) refusals.push(await this.#put(flow));
-    const fates = packets.map((packet) => this.#receive(hexToBytes(packet)));
+    const fates = packets.map((packet) => this.#receive(hexToBytes(packet), inPort));
     const views: FlowView[] = [];
     for await (const view of this.#offline.flows.all()) views.push(view);
     return {
@@ -130,9 +130,9 @@ export class MillraceSide {
     }
   }
 
-  #receive(packet: Uint8Array): PacketFate {
+  #receive(packet: Uint8Array, inPort: number): PacketFate {
     this.#upcalls = [];
-    const port = this.#ports[CASE_IN_PORT - 1]!;
+    const port = this.#ports[inPort - 1]!;
     if (!port.inject(packet)) throw new Error("no frame is free: the switch holds packets back");
     this.#offline.settle();
     const outputs = this.#ports.flatMap((sender) =>
