@@ -1,8 +1,8 @@
 // lb_output: for each bond a table of 256 members, of which a packet takes the one that its hash points to. The table's
-// writer decides who the members are (control, which also rebalances by the bytes that each bucket carried); workers
+// writer decides who the members are (the handler, which also rebalances by the bytes that each bucket carried); workers
 // read it and count.
 //
-// Memory: region `bonds`, written by control, a word for each bucket: the member's port number plus one, 0 when the bond
+// Memory: region `bonds`, written by the handler, a word for each bucket: the member's port number plus one, 0 when the bond
 // has none; region `bondCounters`, this thread's bytes of each bucket, 64-bit.
 import type { Arena } from "../memory/arena.ts";
 import { BOND_BUCKETS, BOND_COUNT_MAX, controlThread } from "../memory/region-plan.ts";
@@ -37,7 +37,7 @@ export class BondReader {
   }
 }
 
-/** Control's side. */
+/** The handler's side. */
 export class BondTable {
   readonly #arena: Arena;
   readonly #members: number;

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { formatPlan } from "../memory/region-plan.ts";
 import { CAPABILITY, native, nativeUnavailable } from "../native.ts";
 import { CommandRegistry } from "./command.ts";
+import { bondCommands } from "./commands/bond.ts";
 import { datapathCommands } from "./commands/dpctl-datapath.ts";
 import { flowCommands } from "./commands/dpctl-flows.ts";
 import { settingsCommands } from "./commands/dpctl-settings.ts";
@@ -123,6 +124,7 @@ function createRegistry(
     ...settingsCommands(running, () => running.portLookup, registry),
     ...pmdCommands(running, usage),
     ...fdbCommands(running, handler.fdb, clock, config.policy["mac-table-size"]),
+    ...bondCommands(running, handler.bonds),
     ...dummyCommands(running),
     ...meterCommands(running.meters),
     ...dummyAddressCommands(running, running.tunnels),

@@ -1,5 +1,6 @@
 // The handler with its policy and its table, whoever runs it: a thread of its own (handler-loop.ts), or a switch in one
 // thread (offline-switch.ts).
+import { BondTable } from "../action/bond-table.ts";
 import type { BondSettings } from "../bridge/bond/bond.ts";
 import { BondPolicy } from "../bridge/bond/bond-policy.ts";
 import { Bonds } from "../bridge/bond/bonds.ts";
@@ -43,7 +44,7 @@ export function createHandlerCore(
 ): HandlerCore {
   const epochs = new EpochWriter(arena);
   const table = new ObservedTable(arena, epochs);
-  const bonds = new Bonds(bondSettings);
+  const bonds = new Bonds(bondSettings, new BondTable(arena));
   const learn =
     policyConfig.type === "learn"
       ? new LearnPolicy({

@@ -6,6 +6,7 @@ import { readRows } from "../bridge/learn/mac-rows.ts";
 import type { FlowView } from "../table/flow-reader.ts";
 import type { Neighbour } from "../tunnel/neighbours.ts";
 import type { FlowChange, FlowOutcome } from "../upcall/flow-change.ts";
+import type { BondsView } from "./commands/bond.ts";
 import type { FdbView } from "./commands/fdb.ts";
 import type { FlowWriter } from "./flow-service.ts";
 import type {
@@ -102,6 +103,11 @@ export class HandlerLink
     flush: async () => {
       await this.ask("flushMacs", {});
     },
+  };
+
+  readonly bonds: BondsView = {
+    list: () => this.ask("bonds", {}),
+    change: (change) => this.ask("changeBond", change),
   };
 
   /** Ends the thread after it has taken what is in the rings. */

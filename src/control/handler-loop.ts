@@ -45,10 +45,10 @@ export class HandlerLoop {
   readonly #jobs: Job[] = [];
   #isStopping = false;
 
-  constructor({ handle, policy, debugLedger }: HandlerSettings, port: MessagePort) {
+  constructor({ handle, policy, bonds, debugLedger }: HandlerSettings, port: MessagePort) {
     const arena = new Arena(handle);
     this.#port = port;
-    this.#core = createHandlerCore(arena, policy, this.#clock, debugLedger, [], (neighbour) =>
+    this.#core = createHandlerCore(arena, policy, this.#clock, debugLedger, bonds, (neighbour) =>
       port.postMessage({ neighbour } satisfies HandlerMessage),
     );
     this.#doorbell = new DoorbellListener(arena);
@@ -141,7 +141,7 @@ export class HandlerLoop {
   }
 
   #macsJob(id: number): Job {
-    const entries = this.#core.learn?.macs.entries() ?? [].values();
+    const entries = this.#core.learn?.rows() ?? [].values();
     const numbers: number[] = [];
     return () => {
       if (!takeRows(entries, numbers, MACS_PER_ROUND)) return false;

@@ -1,7 +1,10 @@
 // What control asks of the handler thread and what it answers: plain data over the thread's port. Every request has an
 // answer with its id; requests are carried out in their order, changes of flows in slices between upcalls.
+import type { BondSettings } from "../bridge/bond/bond.ts";
+import type { BondChange, BondChangeAnswer } from "../bridge/bond/bond-change.ts";
+import type { BondView } from "../bridge/bond/bond-view.ts";
+import type { LinkState } from "../bridge/bond/member.ts";
 import type { MacTableCounts } from "../bridge/learn/mac-table.ts";
-import type { PortVlan } from "../bridge/learn/vlan.ts";
 import type { ArenaHandle } from "../memory/arena.ts";
 import type { FlowView } from "../table/flow-reader.ts";
 import type { FlowEvent } from "../table/observed-table.ts";
@@ -12,10 +15,12 @@ import type { Injection, InjectRefusal } from "../upcall/injector.ts";
 import type { PidCounts, Upcall } from "../upcall/pid-listeners.ts";
 import type { RevalidatorCounts } from "../upcall/revalidator.ts";
 import type { Config } from "./config/schema.ts";
+import type { PortNews } from "./handler-core.ts";
 
 export interface HandlerSettings {
   readonly handle: ArenaHandle;
   readonly policy: Config["policy"];
+  readonly bonds: readonly BondSettings[];
   readonly debugLedger: boolean;
 }
 
@@ -42,7 +47,10 @@ export interface HandlerRequests {
     answer: FlowView | null;
   };
   readonly flush: { args: Record<never, never>; answer: null };
-  readonly setPort: { args: { portNo: number; vlan: PortVlan }; answer: null };
+  readonly setPort: { args: PortNews; answer: null };
+  readonly setLink: { args: { portNo: number; link: LinkState }; answer: null };
+  readonly bonds: { args: Record<never, never>; answer: readonly BondView[] };
+  readonly changeBond: { args: BondChange; answer: BondChangeAnswer };
   readonly setTunnels: { args: Pick<TunnelState, "endpoints" | "listeners">; answer: null };
   readonly removePort: { args: { portNo: number }; answer: null };
   /** Rows of bridge/learn/mac-rows.ts. */

@@ -1,8 +1,9 @@
 // Requests of control that the handler thread answers at once; those that take slices are jobs of handler-loop.ts.
+import { changeBond } from "../bridge/bond/bond-change.ts";
 import type { Clock } from "../memory/clock.ts";
 import { findFlow } from "../upcall/flow-change.ts";
 import type { Handler } from "../upcall/handler.ts";
-import type { HandlerCore } from "./handler-core.ts";
+import { closePort, type HandlerCore, openPort } from "./handler-core.ts";
 import type { HandlerOutlets } from "./handler-outlets.ts";
 import type { HandlerRequestName, HandlerRequests, HandlerStats } from "./handler-protocol.ts";
 
@@ -23,11 +24,12 @@ const doing =
   };
 
 export function requestsAtOnce(
-  { handler, table, learn, tunnels }: HandlerCore,
+  core: HandlerCore,
   outlets: HandlerOutlets,
   clock: Clock,
   stop: () => void,
 ): AtOnce {
+  const { handler, table, learn, bonds, tunnels } = core;
   return {
     find: ({ ufid, key }) => {
       const flowNo = findFlow(table, ufid, key);
@@ -40,9 +42,12 @@ export function requestsAtOnce(
     inject: (injection) => handler.injector.inject(injection),
     setPortPids: doing(({ portNo, pids }) => handler.dispatch.setPortPids(portNo, pids)),
     setWorkerPids: doing(({ pids }) => handler.dispatch.setWorkerPids(pids)),
-    setPort: doing(({ portNo, vlan }) => learn?.setPort(portNo, vlan)),
+    setPort: doing((news) => openPort(core, news, clock.millis())),
+    setLink: doing(({ portNo, link }) => bonds.setLink(portNo, link, clock.millis())),
+    bonds: () => bonds.view(clock.millis()),
+    changeBond: (change) => changeBond(bonds, change, clock.millis()),
     removePort: doing(({ portNo }) => {
-      learn?.removePort(portNo);
+      closePort(core, portNo, clock.millis());
       handler.dispatch.setPortPids(portNo, []);
     }),
     setTunnels: doing((state) => tunnels.setState(state)),

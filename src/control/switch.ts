@@ -4,6 +4,7 @@
 // ports, one by one; then the configured flows. Stop is the same backwards, so rings drain into somebody.
 import { randomInt } from "node:crypto";
 import { MeterTable } from "../action/meter-table.ts";
+import type { LinkState } from "../bridge/bond/member.ts";
 import { portVlan } from "../bridge/learn/vlan.ts";
 import { Arena } from "../memory/arena.ts";
 import { MonotonicClock } from "../memory/clock.ts";
@@ -13,10 +14,11 @@ import { FramePool, fillReserve } from "../memory/frame-pool.ts";
 import { controlThread } from "../memory/region-plan.ts";
 import { parseMac } from "../packet/address.ts";
 import { Supervisor } from "../pmd/supervisor.ts";
-import { LOCAL_PORT_NO, type OpenPort, type PortSpec } from "../port/port.ts";
+import { LOCAL_PORT_NO, type OpenPort, type PortSpec, type PortStatus } from "../port/port.ts";
 import { setHashSeed } from "../table/hash.ts";
 import { parsePrefix } from "../tunnel/ip.ts";
 import { arenaSizes, workerCpus } from "./config/arena-sizes.ts";
+import { bondSettings } from "./config/bonds.ts";
 import type { Config, PortConfig } from "./config/schema.ts";
 import { PORT_DRIVERS } from "./drivers.ts";
 import type { PortLookup } from "./flow-entry.ts";
@@ -56,7 +58,12 @@ export class Switch implements SwitchView {
     this.config = config;
     this.#log = log;
     this.arena = arena;
-    this.handler = new HandlerLink({ handle: arena.handle(), policy: config.policy, debugLedger });
+    this.handler = new HandlerLink({
+      handle: arena.handle(),
+      policy: config.policy,
+      bonds: bondSettings(config.bonds),
+      debugLedger,
+    });
     this.handler.on("failed", (error) =>
       log.module("handler").fatal(`the handler ended: ${error.stack ?? error.message}`),
     );
@@ -187,15 +194,20 @@ export class Switch implements SwitchView {
       if (addresses.length > 0) {
         const prefixes = addresses.map((text) => parsePrefix(text)!);
         this.tunnels.setAddresses(port, prefixes, true, mac === undefined ? undefined : parseMac(mac));
+        return;
       }
       // A port with addresses of our own is where tunnels end, no port of the bridge.
-      else void this.handler.ask("setPort", { portNo: port.portNo, vlan: this.#vlanOf(port) });
+      const { portNo, spec } = port;
+      const link = linkOf(this.ports.status(port));
+      void this.handler.ask("setPort", { portNo, name: spec.name, vlan: this.#vlanOf(port), ...link });
     });
     this.ports.on("removed", (port) => {
       log.info(`port ${port.spec.name}, number ${port.portNo}, is gone`);
       void this.handler.ask("removePort", { portNo: port.portNo });
     });
-    this.ports.on("changed", (port, { up, mtu, notes }) => {
+    this.ports.on("changed", (port, status) => {
+      const { up, mtu, notes } = status;
+      void this.handler.ask("setLink", { portNo: port.portNo, link: linkOf(status) });
       log.warn(
         `port ${port.spec.name} is ${up ? "up" : "down"}, MTU ${mtu}${notes.length > 0 ? `: ${notes.join("; ")}` : ""}`,
       );
@@ -210,6 +222,8 @@ export class Switch implements SwitchView {
     return this.config.ports.find(({ name }) => name === port.spec.name);
   }
 }
+
+const linkOf = ({ up, mac }: PortStatus): LinkState => ({ isUp: up, mac });
 
 function portSpec(port: PortConfig): PortSpec {
   const { name, type, options, "port-no": portNo, "rx-queues": rxqCount } = port;

@@ -115,7 +115,7 @@ function regionRows(sizes: ArenaSizes): readonly [name: string, bytes: number, w
       workerCount * workerCount * alignUp(ringBytes(HANDOFF_RING_ENTRIES, 2), PAGE_BYTES),
       "worker",
     ],
-    ["bonds", BOND_COUNT_MAX * BOND_BUCKETS * 4, "control"],
+    ["bonds", BOND_COUNT_MAX * BOND_BUCKETS * 4, "handler"],
     ["bondCounters", threads * BOND_COUNT_MAX * BOND_BUCKETS * 8, "worker"],
     ["meters", METER_COUNT_MAX * METER_BYTES, "shared"],
     ["kernelRings", sizes.kernelRingBytes, "shared"],

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import t from "tap";
 import * as v from "valibot";
+import { bondSchema } from "../../src/control/config/bonds.ts";
 import { configSchema, meterSchema, portSchema } from "../../src/control/config/schema.ts";
 
 const DOCUMENT = resolve(import.meta.dirname, "../../../docs/configuration.md");
@@ -27,16 +28,15 @@ function rows(text: string): Map<string, string> {
   );
 }
 
-const [whole, meters, ports] = readFileSync(DOCUMENT, "utf8").split(/\nA (?:meter|port):\n/) as [
-  string,
-  string,
-  string,
-];
+const [whole, meters, ports, bonds] = readFileSync(DOCUMENT, "utf8").split(
+  /\nA (?:meter|port|bond)(?::|, one .*)\n/,
+) as [string, string, string, string];
 
 t.test("the names", (t) => {
   const expected = settings(configSchema as Shape).filter((name) => name !== "ports");
   t.same([...rows(whole).keys()].sort(), expected.sort());
   t.same([...rows(meters).keys()].sort(), settings(meterSchema as Shape).sort());
+  t.same([...rows(bonds).keys()].sort(), settings(bondSchema as Shape).sort());
   t.same([...rows(ports).keys()].sort(), settings(portSchema as Shape).sort());
   t.end();
 });

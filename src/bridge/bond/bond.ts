@@ -9,8 +9,9 @@
 //                  the bond; LACP, which OVS wants to be told so by, does not exist here
 //
 // Buckets stay where they are until their member goes or a rebalance moves them. Control path; time is given.
+import { BOND_BUCKETS } from "../../memory/region-plan.ts";
 import type { PortVlan } from "../learn/vlan.ts";
-import { BOND_BUCKETS, BucketCharge } from "./bucket-charge.ts";
+import { BucketCharge } from "./bucket-charge.ts";
 import { sourceHash } from "./hash.ts";
 import { BondMember, type LinkState } from "./member.ts";
 import { planMoves } from "./rebalance.ts";

@@ -7,9 +7,10 @@
 import { ACTION } from "../../action/attributes.ts";
 import { getNumber } from "../../flow/key.ts";
 import { NlWriter } from "../../flow/nlattr.ts";
+import { BOND_BUCKETS } from "../../memory/region-plan.ts";
 import type { FlowDecision } from "../../upcall/policy.ts";
 import { Bond, type BondObserver, type BondSettings } from "./bond.ts";
-import { BOND_BUCKETS } from "./bucket-charge.ts";
+import { type BondView, viewBond } from "./bond-view.ts";
 import type { BondMember, LinkState } from "./member.ts";
 import { memberMask } from "./member-mask.ts";
 
@@ -135,6 +136,14 @@ export class Bonds implements BondObserver {
     if (!bond.settings.usesLbOutput || this.#table === undefined) return;
     const bytes = this.#table.bucketBytes(bond.settings.id);
     for (let bucket = 0; bucket < BOND_BUCKETS; bucket += 1) bond.charge.addTotal(bucket, bytes[bucket]!);
+  }
+
+  /** All bonds as commands show them. */
+  view(now: number): BondView[] {
+    return this.all.map((bond) => {
+      this.chargeFromTable(bond);
+      return viewBond(bond, now);
+    });
   }
 
   /** A bucket's flow; null when the key is of no packet that a bond recirculated. */

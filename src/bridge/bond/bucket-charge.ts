@@ -1,9 +1,7 @@
 // What each bucket of a bond carries: bytes as an average that forgets half at every rebalance, as OVS's, so that one
 // burst does not move a bucket to and fro.
+import { BOND_BUCKETS } from "../../memory/region-plan.ts";
 import type { BucketLoad } from "./rebalance.ts";
-
-/** Buckets of a bond: the low eight bits of a hash, as in OVS. */
-export const BOND_BUCKETS = 256;
 
 export class BucketCharge {
   readonly #bytes = new Float64Array(BOND_BUCKETS);

@@ -1,9 +1,9 @@
 // Masks of the flows that send a bucket's packets out: what every megaflow matches, and the hash bits that are the bucket.
 import { VLAN_CFI } from "../../flow/fields.ts";
 import { getNumber, setNumber } from "../../flow/key.ts";
+import { BOND_BUCKETS } from "../../memory/region-plan.ts";
 import { decisionMask } from "../learn/masks.ts";
 import { PCP_MASK, VID_MASK } from "../learn/outputs.ts";
-import { BOND_BUCKETS } from "./bucket-charge.ts";
 
 /** The mask for a packet that comes back with this key. */
 export function memberMask(key: Uint8Array): Uint8Array {

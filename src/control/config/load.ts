@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import { LOCAL_PORT_NO } from "../../port/port.ts";
+import { bondProblems } from "./bonds.ts";
 import { type Config, configSchema } from "./schema.ts";
 
 export interface ConfigProblem {
@@ -119,6 +120,7 @@ function crossChecks(config: Config): CrossProblem[] {
       problems.push({ path: ["ports", index, "vlan"], message: "an access port needs a tag" });
     }
   }
+  problems.push(...bondProblems(config));
   if (numberOfPorts(config) > config.memory.ports) {
     problems.push({
       path: ["ports"],

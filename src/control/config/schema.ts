@@ -6,15 +6,9 @@ import { DEFAULT_SIZES, METER_COUNT_MAX } from "../../memory/region-plan.ts";
 import { parseMac } from "../../packet/address.ts";
 import { PORT_NO_MAX, PORT_TYPES } from "../../port/port.ts";
 import { parsePrefix } from "../../tunnel/ip.ts";
+import { bondSchema } from "./bonds.ts";
 import { CPU_MAX, parseCpuList } from "./cpu-list.ts";
-
-const wholeNumber = (least: number, most: number) =>
-  v.pipe(
-    v.number("a whole number is expected"),
-    v.integer("a whole number is expected"),
-    v.minValue(least, `${least} is the least`),
-    v.maxValue(most, `${most} is the most`),
-  );
+import { portName, vlanMode, wholeNumber } from "./values.ts";
 
 const cpuList = v.pipe(
   v.union([v.string(), wholeNumber(0, CPU_MAX)], 'a CPU list like "2-5,8" is expected'),
@@ -27,28 +21,6 @@ const cpuList = v.pipe(
       return NEVER;
     }
   }),
-);
-
-/** IFNAMSIZ less the terminating zero; datapath port names share the limit so that a port can become an interface. */
-export const PORT_NAME_LENGTH_MAX = 15;
-const VLAN_MAX = 4094;
-const vlan = wholeNumber(1, VLAN_MAX);
-
-const vlanMode = v.strictObject({
-  mode: v.optional(
-    v.picklist(
-      ["access", "trunk", "native-tagged", "native-untagged"],
-      "access, trunk, native-tagged or native-untagged",
-    ),
-  ),
-  tag: v.optional(vlan),
-  trunks: v.optional(v.array(vlan)),
-});
-
-const portName = v.pipe(
-  v.string("a name is expected"),
-  v.regex(/^[^\s/,:()=]+$/, "a name without blanks and without / , : ( ) = is expected"),
-  v.maxLength(PORT_NAME_LENGTH_MAX, `${PORT_NAME_LENGTH_MAX} characters are the most`),
 );
 
 const address = v.pipe(
@@ -130,6 +102,7 @@ export const configSchema = v.strictObject({
   "local-port": v.optional(portName),
   ports: v.optional(v.array(portSchema), []),
   meters: v.optional(v.array(meterSchema), []),
+  bonds: v.optional(v.array(bondSchema), []),
   flows: v.optional(v.array(v.string("a line FLOW ACTIONS is expected")), []),
   "flow-file": v.optional(v.string("a path is expected")),
   log: v.optional(

@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import t from "tap";
 import { BOND_MODES, Bond, type BondSettings } from "../../../src/bridge/bond/bond.ts";
-import { BOND_BUCKETS } from "../../../src/bridge/bond/bucket-charge.ts";
+import { BOND_BUCKETS } from "../../../src/memory/region-plan.ts";
 import { runs } from "../../support/seed.ts";
 import { bondSettings } from "./settings.ts";
 
