@@ -27,12 +27,19 @@ t.test("commands that ask a daemon", async (t) => {
     ["dpctl/parse-actions", ["1,2"]],
     ["millrace/meter-set", ["1", "kbps", "1000"]],
     ["millrace/meter-del", ["1"]],
+    ["netdev-dummy/ip4addr", ["d1", "10.9.0.1/24"]],
+    ["netdev-dummy/ip6addr", ["d1", "fd00:9::1/64"]],
+    ["ovs/route/add", ["10.10.0.0/16", "d1", "10.9.0.2"]],
+    ["ovs/route/lookup", ["10.10.1.1"]],
+    ["ovs/route/del", ["10.10.0.0/16"]],
+    ["tnl/arp/set", ["d1", "10.9.0.2", "02:00:00:00:00:02"]],
+    ["tnl/neigh/set", ["d1", "10.9.0.3", "02:00:00:00:00:03"]],
     ["netdev-dummy/receive", ["d1", "ff".repeat(60)]],
     ["vlog/set", ["bridge:dbg"]],
   ]);
   const commands = await daemon.json<{ name: string; summary: string }[]>("list-commands");
   // What removes comes behind what adds and shows.
-  const order = (name: string): number => (/add-|mod-|-set/.test(name) ? 0 : /del-|exit/.test(name) ? 2 : 1);
+  const order = (name: string): number => (/add|mod-|set/.test(name) ? 0 : /del|exit/.test(name) ? 2 : 1);
   const names = commands
     .filter(({ summary }) => !summary.startsWith("refused: "))
     .map(({ name }) => name)

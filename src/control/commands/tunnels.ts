@@ -192,7 +192,8 @@ function neighbourCommands(tunnels: Tunnels, clock: Clock, prefix: string): Comm
       argumentCountMin: 0,
       argumentCountMax: 1,
       run: ([text]) => {
-        if (text === undefined) return answer(String(neighbours.agingSeconds), neighbours.agingSeconds);
+        const { agingSeconds } = neighbours;
+        if (text === undefined) return answer(String(agingSeconds), { agingSeconds });
         const seconds = Number(/^\d+/.exec(text)?.[0] ?? 0);
         if (seconds < 1 || seconds > AGING_SECONDS_MAX) throw new CommandError("bad aging value");
         neighbours.setAging(seconds, clock.millis());
