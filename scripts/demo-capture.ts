@@ -16,9 +16,11 @@ const HOSTS = [
   { mac: "02:00:00:00:00:02", ip: "10.9.0.2" },
 ] as const;
 
-/** @throws Error naming the step that failed */
-export async function runCaptureDemo(): Promise<void> {
+/** @param keep the captures stay @throws Error naming the step that failed */
+export function runCaptureDemo(keep: boolean): void {
   const folder = mkdtempSync(join(tmpdir(), "millrace-demo-"));
+  // Ctrl-C ends the step that runs, whose failure removes the folder.
+  process.once("SIGINT", () => undefined);
   try {
     const files = [0, 1].map((side) => {
       const file = join(folder, `host${side + 1}.pcap`);
@@ -54,9 +56,14 @@ export async function runCaptureDemo(): Promise<void> {
         .join("\n"),
     );
     if (extract.status !== 0) throw new Error(`extract failed: ${extract.stderr.trim()}`);
-  } finally {
+    console.log(
+      keep ? `\nKept: ${files.join(", ")} and ${out}` : "\nnpm start -- --keep leaves the captures.",
+    );
+  } catch (error) {
     rmSync(folder, { recursive: true, force: true });
+    throw error;
   }
+  if (!keep) rmSync(folder, { recursive: true, force: true });
 }
 
 /** An ARP request, then UDP to the other host, a packet each millisecond. */

@@ -5,8 +5,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { formatTable } from "../src/control/commands/table.ts";
 import { callUnixctl } from "../src/control/unixctl/client.ts";
 import { Lab } from "../test/support/netns.ts";
+import { LiveTable } from "./live-table.ts";
 
 const CLI = resolve(import.meta.dirname, "../src/cli/millrace.js");
 const TCP_PEER = resolve(import.meta.dirname, "demo-tcp.js");
@@ -14,40 +16,41 @@ const TCP_PEER = resolve(import.meta.dirname, "demo-tcp.js");
 const TRAFFIC_SECONDS = 5;
 const READY_SECONDS_MAX = 20;
 const TCP_PORT = 5201;
+const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 interface Demo {
   readonly lab: Lab;
   readonly socket: string;
   readonly left: string;
   readonly right: string;
+  readonly daemon: ChildProcess;
+  /** The switch's exit code, once it ended. */
+  readonly ended: Promise<number | null>;
 }
 
 /** @throws Error naming the step that failed */
 export async function runNamespaceDemo(keep: boolean): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-demo-"));
   const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
-  process.once("exit", removeFolder);
-  // A signal ends the process without `exit`: the lab, whose handler comes behind this one, sends it again.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, removeFolder);
-  // Before the lab's own listeners, which end the process without an exit event.
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, removeFolder);
+  // Before the lab's own listeners: they send the signal again, which ends the process without an exit event.
+  for (const event of ["exit", ...STOP_SIGNALS]) process.once(event, removeFolder);
   const lab = new Lab({ teardown: () => undefined });
   try {
-    const { demo, daemon } = await startSwitch(lab, folder);
+    const demo = await startSwitch(lab, folder);
     await ping(demo);
     await runTraffic(demo);
-    explain(demo, daemon);
+    explain(demo);
     if (keep) await interrupted();
-    await stopSwitch(demo, daemon);
+    await stopSwitch(demo);
   } finally {
     lab.close();
-    for (const event of ["exit", "SIGINT", "SIGTERM"]) process.off(event, removeFolder);
+    for (const event of ["exit", ...STOP_SIGNALS]) process.off(event, removeFolder);
     removeFolder();
   }
   console.log("\nRemoved: namespaces, interfaces, processes, files.");
 }
 
-async function startSwitch(lab: Lab, folder: string): Promise<{ demo: Demo; daemon: ChildProcess }> {
+async function startSwitch(lab: Lab, folder: string): Promise<Demo> {
   const [left, right, middle] = [lab.namespace("left"), lab.namespace("right"), lab.namespace("switch")];
   const ports = [left, right].map((host, index) => {
     const [hostEnd, switchEnd] = lab.veth(host, middle);
@@ -64,8 +67,9 @@ async function startSwitch(lab: Lab, folder: string): Promise<{ demo: Demo; daem
   const daemon = lab.spawn(middle, process.execPath, [CLI, "run", "--config", config, "--socket", socket], {
     stdio: ["ignore", "ignore", "inherit"],
   });
+  const ended = new Promise<number | null>((done) => daemon.once("exit", done));
   await ready(socket, daemon);
-  return { demo: { lab, socket, left, right }, daemon };
+  return { lab, socket, left, right, daemon, ended };
 }
 
 async function ready(socket: string, daemon: ChildProcess): Promise<void> {
@@ -115,9 +119,10 @@ async function runTraffic(demo: Demo): Promise<void> {
   sender.stdout?.on("data", (chunk: Buffer) => (output += chunk));
   sender.stderr?.on("data", (chunk: Buffer) => (output += chunk));
   const ended = new Promise<number | null>((done) => sender.once("exit", done));
-  for (let second = 0; second < TRAFFIC_SECONDS; second += 1) {
+  const table = new LiveTable();
+  for (let second = 1; second <= TRAFFIC_SECONDS; second += 1) {
     await sleep(1000);
-    await showTable(demo);
+    table.draw((await picture(demo, second)).map((line) => `  ${line}`));
   }
   const code = await ended;
   console.log(
@@ -134,29 +139,45 @@ async function runTraffic(demo: Demo): Promise<void> {
 
 interface PortRow {
   readonly name: string;
-  readonly statistics: Record<string, number>;
+  readonly statistics: Readonly<Record<string, number>>;
 }
 
-async function showTable({ socket }: Demo): Promise<void> {
+interface WorkerRow {
+  readonly index: number;
+  readonly state: string;
+  readonly busy: number;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+/** The switch as it is now: its ports, its workers, and what became of packets. */
+async function picture({ socket }: Demo, second: number): Promise<string[]> {
   const ask = (method: string): Promise<unknown> => callUnixctl(socket, method, [], "json");
-  const show = (await ask("dpctl/show")) as {
-    lookups: { hit: number; missed: number };
-    flows: number;
-    ports: PortRow[];
-  };
-  const drops = (await ask("millrace/drops-show")) as { drops: Record<string, number> };
-  const { workers } = (await ask("millrace/workers-show")) as { workers: readonly { state: string }[] };
-  const running = workers.filter(({ state }) => state === "running").length;
-  const dropped = Object.values(drops.drops).reduce((sum, count) => sum + count, 0);
-  const ports = show.ports.map(
-    ({ name, statistics: s }) => `${name} rx ${s["rx_packets"]} tx ${s["tx_packets"]}`,
-  );
-  console.log(
-    `  ${ports.join("  |  ")}  |  workers ${running}  flows ${show.flows}  hits ${show.lookups.hit}  upcalls ${show.lookups.missed}  drops ${dropped}`,
-  );
+  const { flows, ports } = (await ask("dpctl/show")) as { flows: number; ports: readonly PortRow[] };
+  const { drops } = (await ask("millrace/drops-show")) as { drops: Record<string, number> };
+  const { workers } = (await ask("millrace/workers-show")) as { workers: readonly WorkerRow[] };
+  const dropped = Object.values(drops).reduce((sum, count) => sum + count, 0);
+  return [
+    ...formatTable(
+      ["port", "received", "transmitted"],
+      ports.map(({ name, statistics: s }) => [name, s["rx_packets"]!, s["tx_packets"]!]),
+    ),
+    "",
+    ...formatTable(
+      ["worker", "state", "busy %", "hits", "upcalls"],
+      workers.map(({ index, state, busy, counters: c }) => [
+        index,
+        state,
+        Math.round(busy * 100),
+        c["lookup_hit"]!,
+        c["lookup_miss"]!,
+      ]),
+    ),
+    "",
+    `after ${second} s: ${flows} flows, ${dropped} drops`,
+  ];
 }
 
-function explain({ socket }: Demo, daemon: ChildProcess): void {
+function explain({ socket, daemon }: Demo): void {
   console.log(
     [
       "",
@@ -174,15 +195,16 @@ function explain({ socket }: Demo, daemon: ChildProcess): void {
 function interrupted(): Promise<void> {
   console.log("\nRunning; Ctrl-C stops it and removes everything.");
   return new Promise((done) => {
-    process.removeAllListeners("SIGINT");
-    process.once("SIGINT", () => done());
-    process.once("SIGTERM", () => done());
+    for (const signal of STOP_SIGNALS) {
+      process.removeAllListeners(signal);
+      process.once(signal, () => done());
+    }
   });
 }
 
-async function stopSwitch({ socket }: Demo, daemon: ChildProcess): Promise<void> {
-  const ended = new Promise<number | null>((done) => daemon.once("exit", done));
-  await callUnixctl(socket, "exit", []);
+async function stopSwitch({ daemon, ended }: Demo): Promise<void> {
+  // Ctrl-C went to the switch too, which may be gone by now.
+  daemon.kill("SIGTERM");
   const code = await ended;
   if (code !== 0) throw new Error(`the switch ended with code ${code}`);
 }

@@ -1,5 +1,6 @@
 // `npm start`: the switch at work, in under a minute. As root on Linux between two namespaces with AF_XDP ports;
-// elsewhere over capture files. Exit code 0 only when every step worked. `--keep` leaves it running until Ctrl-C.
+// elsewhere over capture files. Exit code 0 only when every step worked. `--keep` leaves it running until Ctrl-C,
+// or the captures where they are.
 import { labUnavailable } from "../test/support/netns.ts";
 import { runCaptureDemo } from "./demo-capture.ts";
 import { runNamespaceDemo } from "./demo-namespaces.ts";
@@ -11,7 +12,7 @@ try {
     await runNamespaceDemo(keep);
   } else {
     console.log(`millrace: ${unavailable}; showing the switch over capture files instead\n`);
-    await runCaptureDemo();
+    runCaptureDemo(keep);
   }
 } catch (error) {
   console.error(`\nmillrace: ${(error as Error).message}`);
