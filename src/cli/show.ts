@@ -18,6 +18,13 @@ export function showCommands(): Command[] {
     const show = withDaemonOptions(new Command("show").description(summary)).action(
       (options: DaemonOptions) => printFromDaemon(options, method, []),
     );
-    return command.addCommand(show, { isDefault: true });
+    command.addCommand(show, { isDefault: true });
+    return noun === "flows" ? command.addCommand(lintCommand()) : command;
   });
+}
+
+function lintCommand(): Command {
+  return withDaemonOptions(
+    new Command("lint").description("pairs of megaflows that overlap with different actions"),
+  ).action((options: DaemonOptions) => printFromDaemon(options, "millrace/flows-lint", []));
 }

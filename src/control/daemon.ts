@@ -11,6 +11,7 @@ import { settingsCommands } from "./commands/dpctl-settings.ts";
 import { dummyCommands } from "./commands/dummy.ts";
 import { dummyAddressCommands } from "./commands/dummy-addresses.ts";
 import { fdbCommands } from "./commands/fdb.ts";
+import { lintCommand } from "./commands/flows-lint.ts";
 import { jobsCommand } from "./commands/jobs.ts";
 import { meterCommands } from "./commands/meter.ts";
 import { pmdCommands } from "./commands/pmd.ts";
@@ -122,6 +123,7 @@ function createRegistry(
     ...flowCommands(running, flows, () => running.portLookup, clock, config["vlan-limit"], jobs),
     jobsCommand(jobs),
     ...settingsCommands(running, () => running.portLookup, registry),
+    lintCommand(flows, () => running.portLookup, clock, config["vlan-limit"]),
     ...pmdCommands(running, usage),
     ...fdbCommands(running, handler.fdb, clock, config.policy["mac-table-size"]),
     ...bondCommands(running, handler.bonds),
