@@ -10,6 +10,7 @@ import type { Arena } from "../memory/arena.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import { controlThread } from "../memory/region-plan.ts";
 import { PortCounters } from "../port/counters.ts";
+import { FrameBudget } from "../port/frame-budget.ts";
 import { ArenaPages } from "../port/page-allocator.ts";
 import {
   type OpenPort,
@@ -65,6 +66,7 @@ export class Ports extends EventEmitter<{
   readonly #slots = new NumberPool(0);
   /** Without a wish a port gets the lowest free number from 1, as in OVS; 0 is LOCAL's. */
   readonly #numbers = new NumberPool(1);
+  readonly #frames: FrameBudget;
   readonly #reopening = new Set<OpenPort>();
   readonly #queues: QueueSharing;
   #turn: Promise<unknown> = Promise.resolve();
@@ -76,11 +78,13 @@ export class Ports extends EventEmitter<{
     this.#queues = new QueueSharing(workers);
     this.#drivers = drivers;
     this.#table = new PortTable(arena);
+    this.#frames = new FrameBudget(arena.plan.sizes);
     const threadCounters = new ThreadCounters(arena, controlThread(arena.plan.sizes));
     this.#context = {
       arena,
       pool,
       pages: new ArenaPages(arena),
+      frames: this.#frames,
       log,
       counters: (slot) => new PortCounters(arena, controlThread(arena.plan.sizes), slot),
       dropped: (packets) => threadCounters.drop(DROP.stopping, packets),
@@ -161,8 +165,10 @@ export class Ports extends EventEmitter<{
       for (let thread = 0; thread <= controlThread(this.#arena.plan.sizes); thread += 1) {
         new PortCounters(this.#arena, thread, slot).clear();
       }
+      this.#claimFrames(driver, spec, slot);
       port = await driver.open(this.#context, spec, portNo, slot);
     } catch (error) {
+      this.#frames.release(slot);
       this.#slots.release(slot);
       this.#numbers.release(portNo);
       throw error;
@@ -195,6 +201,7 @@ export class Ports extends EventEmitter<{
     await Promise.all(ports.map((port) => attempt(port.close())));
     await attempt(this.#workers.settled());
     for (const port of ports) {
+      this.#frames.release(port.slot);
       this.#slots.release(port.slot);
       this.#numbers.release(port.portNo);
       this.#statuses.delete(port.slot);
@@ -265,6 +272,15 @@ export class Ports extends EventEmitter<{
       );
     }
     return portNo;
+  }
+
+  #claimFrames(driver: PortDriver, spec: PortSpec, slot: number): void {
+    const frames = driver.keptFrames?.(spec, this.#arena.plan.sizes) ?? 0;
+    try {
+      this.#frames.claim(slot, frames);
+    } catch (error) {
+      throw new PortError("ENOMEM", `port ${spec.name}: ${(error as Error).message}`);
+    }
   }
 
   #refuseNumber(name: string): never {

@@ -14,11 +14,12 @@ import { FramePool, fillReserve } from "../memory/frame-pool.ts";
 import { controlThread } from "../memory/region-plan.ts";
 import { parseMac } from "../packet/address.ts";
 import { Supervisor } from "../pmd/supervisor.ts";
-import { LOCAL_PORT_NO, type OpenPort, type PortSpec, type PortStatus } from "../port/port.ts";
+import { LOCAL_PORT_NO, type OpenPort, type PortStatus } from "../port/port.ts";
 import { setHashSeed } from "../table/hash.ts";
 import { parsePrefix } from "../tunnel/ip.ts";
 import { arenaSizes, workerCpus } from "./config/arena-sizes.ts";
 import { bondSettings } from "./config/bonds.ts";
+import { portSpec } from "./config/port-spec.ts";
 import type { Config, PortConfig } from "./config/schema.ts";
 import { PORT_DRIVERS } from "./drivers.ts";
 import type { PortLookup } from "./flow-entry.ts";
@@ -224,14 +225,3 @@ export class Switch implements SwitchView {
 }
 
 const linkOf = ({ up, mac }: PortStatus): LinkState => ({ isUp: up, mac });
-
-function portSpec(port: PortConfig): PortSpec {
-  const { name, type, options, "port-no": portNo, "rx-queues": rxqCount } = port;
-  return {
-    name,
-    type,
-    options,
-    ...(portNo === undefined ? {} : { portNo }),
-    ...(rxqCount === undefined ? {} : { rxqCount }),
-  };
-}

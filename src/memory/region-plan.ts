@@ -50,6 +50,9 @@ export const DEFAULT_SIZES: ArenaSizes = {
   kernelRingBytes: 64 << 20,
 };
 
+/** A packet may probe every mask, and the writer sorts them within a millisecond. */
+export const MASK_COUNT_MAX = 4096;
+
 /** Thread block: status, epoch, counters and drops of one thread (thread-block.ts). */
 export const THREAD_BLOCK_BYTES = 8192;
 export const PORT_BLOCK_BYTES = 256;
@@ -189,8 +192,7 @@ function checkSizes(sizes: ArenaSizes): void {
     ["workers", sizes.workerCount, 0, 64],
     ["memory.frames", sizes.frameCount, 64, 1 << 22],
     ["memory.flows", sizes.flowCountMax, 1, (1 << 24) - 2],
-    // A packet may probe every mask, and the writer sorts them within a millisecond.
-    ["memory.masks", sizes.maskCountMax, 1, 4096],
+    ["memory.masks", sizes.maskCountMax, 1, MASK_COUNT_MAX],
     ["memory.ports", sizes.portCountMax, 1, 65535],
     ["memory.kernel-ring-bytes", sizes.kernelRingBytes, 0, 1 << 30],
     ["memory.upcall-ring-bytes", sizes.upcallRingBytes, 1 << 17, 1 << 26],

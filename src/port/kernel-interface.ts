@@ -140,7 +140,7 @@ export class KernelInterface {
 }
 
 /** The interface and all that stand on it: its bond or bridge, VLANs on it, and so on upwards. */
-function interfacesAbove(ifindex: number, links: readonly Link[]): Set<number> {
+export function interfacesAbove(ifindex: number, links: readonly Link[]): Set<number> {
   const above = new Set([ifindex]);
   for (let before = 0; before !== above.size; ) {
     before = above.size;

@@ -17,8 +17,10 @@ import type { ThreadCounters } from "../datapath/counters.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
+import type { ArenaSizes } from "../memory/region-plan.ts";
 import type { TunnelEngine } from "../tunnel/tunnel-engine.ts";
 import type { PortCounters } from "./counters.ts";
+import type { FrameBudget } from "./frame-budget.ts";
 
 export const PORT_TYPES = [
   "pcap",
@@ -150,6 +152,8 @@ export interface PortContext {
   readonly pool: FramePool;
   /** Pages of the kernelRings region. */
   readonly pages: PageAllocator;
+  /** What ports may keep; control claims keptFrames() before it opens a port and releases it after. */
+  readonly frames: FrameBudget;
   readonly log: (level: "debug" | "info" | "warn" | "error", message: string) => void;
   /** Control's part of the port's counters. */
   counters(slot: number): PortCounters;
@@ -170,6 +174,12 @@ export interface PageAllocator {
 /** One for each type. */
 export interface PortDriver {
   readonly type: PortType;
+  /**
+   * Frames that the port's queues keep while nothing moves, in the mode that keeps fewest; absent: none. An open port
+   * that turns out to keep more claims that itself (PortContext.frames).
+   * @throws Error naming port, option and what it takes
+   */
+  keptFrames?(spec: PortSpec, sizes: ArenaSizes): number;
   /** @throws Error naming port, operation, cause and mending step; nothing is left behind. */
   open(context: PortContext, spec: PortSpec, portNo: number, slot: number): Promise<OpenPort>;
 }

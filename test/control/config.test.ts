@@ -132,6 +132,23 @@ t.test("rules between settings", (t) => {
       /memory\.ports is 1/,
     ],
     ["workers: { cpus: 1-2 }\ncontrol-cpus: 2\n", "2:15", /CPU 2 is a worker's too/],
+    ["memory: { masks: 4097 }\n", "1:18", /^4096 is the most$/],
+    ["memory: { frames: 1727 }\n", "1:19", /^1727 frames, .* keep 0 and the threads 1728; raise it to 1728,/],
+    [
+      `memory: { frames: 9000 }\n${ports("{ name: a, type: afxdp }", "{ name: b, type: afxdp }", "{ name: t, type: tap, rx-queues: 2 }")}`,
+      "1:19",
+      /keep 8576 and the threads 1728; raise it to 10304, or lower .*ring-size/,
+    ],
+    [
+      ports("{ name: a, type: afxdp, options: { xdp-mode: zero-copy, ring-size: 16384 } }"),
+      "1:1",
+      /32768 frames, .* keep 49152 /,
+    ],
+    [
+      ports("{ name: a, type: afxdp, options: { ring-size: 100 } }"),
+      "2:5",
+      /port a: option ring-size: must be a power/,
+    ],
   ];
   for (const [text, at, message] of cases) {
     const problems = problemsOf(text);
@@ -139,6 +156,16 @@ t.test("rules between settings", (t) => {
     t.equal(problems[0]!.at, at, text);
     t.match(problems[0]!.message, message);
   }
+  t.end();
+});
+
+t.test("every port's frames count once: what is enough passes, one less does not", (t) => {
+  const text = (frames: number): string =>
+    `local-port: l\nmemory: { frames: ${frames} }\nports: [{ name: a, type: afxdp, rx-queues: 2, options: { ring-size: 256 } }]\n`;
+  // 3 threads x (512 + 64), 2 queues x 2 x 256, the local port's stock of 32 packets of 6 frames.
+  const enough = 1728 + 1024 + 192;
+  t.equal(parseConfig(text(enough), "m.yaml").memory.frames, enough);
+  t.equal(problemsOf(text(enough - 1)).length, 1);
   t.end();
 });
 

@@ -64,8 +64,10 @@ function rig() {
   const refusals: string[] = [];
   const attached: string[] = [];
   const refuseSettling: (string | undefined)[] = [];
+  const kept = { frames: 0 };
   const driver: PortDriver = {
     type: "null",
+    keptFrames: () => kept.frames,
     open: async (context, spec, portNo, slot) => {
       const refusal = refusals.shift();
       if (refusal !== undefined) throw new Error(refusal);
@@ -92,7 +94,7 @@ function rig() {
     log: (_level, message) => log.push(message),
   });
   const table = new PortTable(arena);
-  return { ports, table, opened, log, refusals, attached, refuseSettling };
+  return { ports, table, opened, log, refusals, attached, refuseSettling, kept };
 }
 
 /** Until everything that was asked for is done: an unknown port's removal waits for its turn and is refused. */
@@ -200,3 +202,26 @@ t.test("what is wrong with a port is asked for again by every poll, and told whe
   t.strictSame(told, [["rx-gro is on"], []]);
   await ports.removeAll();
 });
+
+t.test(
+  "ports together keep no more frames than the threads leave; a port that goes gives its share back",
+  async (t) => {
+    const { ports, opened, refusals, kept } = rig();
+    // 2,048 frames, three threads of 576.
+    kept.frames = 200;
+    const first = await ports.add({ ...SPEC, name: "a" });
+    const refusal = /port b: its queues keep 200 frames, 120 are left .* raise memory\.frames to 2128,/;
+    await t.rejects(ports.add({ ...SPEC, name: "b" }), { code: "ENOMEM", message: refusal });
+    t.equal(opened.length, 1, "the driver was not even asked");
+    kept.frames = 120;
+    await ports.add({ ...SPEC, name: "b" });
+    await ports.remove(first.portNo);
+    kept.frames = 200;
+    refusals.push("it is busy");
+    await t.rejects(ports.add({ ...SPEC, name: "c" }), { message: "it is busy" });
+    await ports.add({ ...SPEC, name: "c" });
+    kept.frames = 1;
+    await t.rejects(ports.add({ ...SPEC, name: "d" }), { code: "ENOMEM" });
+    await ports.removeAll();
+  },
+);

@@ -31,14 +31,16 @@ export class Daemon {
   /** Exit code, once it ended. */
   readonly ended: Promise<number | null>;
   readonly #process: ChildProcess;
+  #output = "";
 
   private constructor(config: string) {
     this.folder = mkdtempSync(join(tmpdir(), `millrace-daemon-${process.pid}-`));
     this.socket = join(this.folder, "ctl");
     const file = this.file("millrace.yaml", config);
     this.#process = spawn(process.execPath, [CLI, "run", "--config", file, "--socket", this.socket], {
-      stdio: ["ignore", "ignore", "inherit"],
+      stdio: ["ignore", "pipe", "inherit"],
     });
+    this.#process.stdout!.on("data", (chunk: Buffer) => (this.#output += chunk));
     this.ended = new Promise((done) => this.#process.once("exit", done));
     process.once("exit", this.#onExit);
   }
@@ -49,6 +51,11 @@ export class Daemon {
     t.teardown(() => daemon.close());
     await daemon.until("an answer", async () => (await daemon.call("version").catch(() => "")) !== "");
     return daemon;
+  }
+
+  /** What it printed so far. */
+  get output(): string {
+    return this.#output;
   }
 
   /** Writes a file beside the daemon's own. */

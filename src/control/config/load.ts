@@ -3,8 +3,12 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { framesNeeded } from "../../port/frame-budget.ts";
 import { LOCAL_PORT_NO } from "../../port/port.ts";
+import { PORT_DRIVERS } from "../drivers.ts";
+import { arenaSizes } from "./arena-sizes.ts";
 import { bondProblems } from "./bonds.ts";
+import { portSpec } from "./port-spec.ts";
 import { type Config, configSchema } from "./schema.ts";
 
 export interface ConfigProblem {
@@ -121,6 +125,7 @@ function crossChecks(config: Config): CrossProblem[] {
     }
   }
   problems.push(...bondProblems(config));
+  problems.push(...frameProblems(config));
   if (numberOfPorts(config) > config.memory.ports) {
     problems.push({
       path: ["ports"],
@@ -132,6 +137,34 @@ function crossChecks(config: Config): CrossProblem[] {
     problems.push({
       path: ["control-cpus"],
       message: `CPU ${shared[0]} is a worker's too; a worker never gives way`,
+    });
+  }
+  return problems;
+}
+
+/** Options that a port type refuses, and a pool too small for threads and ports (port/frame-budget.ts). */
+function frameProblems(config: Config): CrossProblem[] {
+  const sizes = arenaSizes(config);
+  const problems: CrossProblem[] = [];
+  const local = config["local-port"];
+  let kept =
+    local === undefined
+      ? 0
+      : (PORT_DRIVERS.get("internal")?.keptFrames?.({ name: local, type: "internal" }, sizes) ?? 0);
+  for (const [index, port] of config.ports.entries()) {
+    try {
+      kept += PORT_DRIVERS.get(port.type)?.keptFrames?.(portSpec(port), sizes) ?? 0;
+    } catch (error) {
+      problems.push({ path: ["ports", index], message: (error as Error).message });
+    }
+  }
+  const needed = framesNeeded(sizes, kept);
+  if (needed > sizes.frameCount) {
+    problems.push({
+      path: ["memory", "frames"],
+      message:
+        `${sizes.frameCount} frames, but the queues of the ports keep ${kept} and the threads ${needed - kept}; ` +
+        `raise it to ${needed}, or lower ports' rx-queues or option ring-size, or workers`,
     });
   }
   return problems;

@@ -2,7 +2,7 @@
 // holds the two together.
 import * as v from "valibot";
 import { METER_BANDS_MAX } from "../../action/meter-layout.ts";
-import { DEFAULT_SIZES, METER_COUNT_MAX } from "../../memory/region-plan.ts";
+import { DEFAULT_SIZES, MASK_COUNT_MAX, METER_COUNT_MAX } from "../../memory/region-plan.ts";
 import { parseMac } from "../../packet/address.ts";
 import { PORT_NO_MAX, PORT_TYPES } from "../../port/port.ts";
 import { parsePrefix } from "../../tunnel/ip.ts";
@@ -51,7 +51,7 @@ const memory = v.strictObject({
   frames: v.optional(wholeNumber(64, 1 << 22), DEFAULT_SIZES.frameCount),
   "frame-bytes": v.optional(v.picklist([2048, 4096], "2048 or 4096"), DEFAULT_SIZES.frameBytes as 2048),
   flows: v.optional(wholeNumber(1, (1 << 24) - 2), DEFAULT_SIZES.flowCountMax),
-  masks: v.optional(wholeNumber(1, 65535), DEFAULT_SIZES.maskCountMax),
+  masks: v.optional(wholeNumber(1, MASK_COUNT_MAX), DEFAULT_SIZES.maskCountMax),
   ports: v.optional(wholeNumber(1, 65535), DEFAULT_SIZES.portCountMax),
   "upcall-ring-bytes": v.optional(wholeNumber(1 << 17, 1 << 26), DEFAULT_SIZES.upcallRingBytes),
   "kernel-ring-bytes": v.optional(wholeNumber(0, 1 << 30), DEFAULT_SIZES.kernelRingBytes),

@@ -5,15 +5,19 @@ import { PORT_COUNTER, type PortCounterName } from "../counters.ts";
 import { KernelInterface } from "../kernel-interface.ts";
 import type { OffloadRules } from "../offloads.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, PortStatus, QueueAttachment } from "../port.ts";
-import { FrameBudget } from "./frame-budget.ts";
 import { MTU_MAX, offloadRules, singleFrameMtu } from "./interface.ts";
-import { type AfxdpFields, fillEntries, fillPosted, QUEUE_BLOCK, ringFields } from "./layout.ts";
+import { type AfxdpFields, fillEntries, fillPosted, keptFrames, QUEUE_BLOCK, ringFields } from "./layout.ts";
 import { type OpenedMode, openInBestMode, type PortPages, takePages } from "./open.ts";
 import { type AfxdpOptions, readOptions } from "./options.ts";
 import { loseFrames, quarantine, queueIsFree, reclaimFrames } from "./reclaim.ts";
 
 export const afxdpDriver: PortDriver = {
   type: "afxdp",
+  // `auto` may end in a copy mode, which keeps fewer.
+  keptFrames: (spec) => {
+    const options = readOptions(spec);
+    return keptFrames(options, options.mode);
+  },
   open: async (context: PortContext, spec: PortSpec, portNo: number, slot: number): Promise<OpenPort> => {
     const options = readOptions(spec);
     const target = new KernelInterface({
@@ -27,7 +31,7 @@ export const afxdpDriver: PortDriver = {
     let pages: PortPages | undefined;
     try {
       pages = takePages(context.pages, options);
-      const opened = await openInBestMode(context, target, options, pages);
+      const opened = await openInBestMode(context, slot, target, options, pages);
       context.log("info", `port ${spec.name}: ${target.name} in ${opened.mode} mode`);
       return new AfxdpPort(context, { spec, portNo, slot }, options, target, pages, opened);
     } catch (error) {
@@ -165,11 +169,12 @@ class AfxdpPort implements OpenPort {
 
   /** Frames of a zero-copy port come back once every queue is free of the driver's buffer pool. */
   async #reclaimLater(): Promise<void> {
-    const { arena, pages, pool, log } = this.#context;
+    const { arena, pages, pool, log, frames } = this.#context;
     const { netns, ifindex, name } = this.#target;
     for (const queue of this.#opened.sockets.keys()) {
       if (await quarantine(() => queueIsFree(arena, pages, netns, ifindex, queue))) continue;
       const lost = loseFrames(arena, pool, this.slot);
+      frames.lose(lost);
       log(
         "warn",
         `port ${this.spec.name}: queue ${queue} of ${name} is never let go; ${lost} frames stay unused`,
@@ -182,6 +187,5 @@ class AfxdpPort implements OpenPort {
   #reclaim(): void {
     const { arena, pool } = this.#context;
     reclaimFrames(arena, pool, this.slot);
-    FrameBudget.of(arena).giveBack(this.#opened.frameCount);
   }
 }

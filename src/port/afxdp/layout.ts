@@ -71,9 +71,11 @@ export const fillEntries = (ringEntries: number): number => ringEntries * 2;
 export const fillPosted = (ringEntries: number, zeroCopy: boolean): number =>
   zeroCopy ? fillEntries(ringEntries) : ringEntries;
 
-/** Frames that a port can hold in its rings and in the kernel. */
-export const frameDemand = (rxqCount: number, ringEntries: number, zeroCopy: boolean): number =>
-  rxqCount * (fillPosted(ringEntries, zeroCopy) + ringEntries);
+/** Frames that a port keeps in its rings and in the kernel. */
+export const keptFrames = (
+  { rxqCount, ringEntries }: { readonly rxqCount: number; readonly ringEntries: number },
+  mode: string,
+): number => rxqCount * (fillPosted(ringEntries, mode === "zero-copy") + ringEntries);
 
 export interface PortLayout {
   readonly bytes: number;

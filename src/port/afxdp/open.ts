@@ -6,9 +6,8 @@
 import { type Native, native } from "../../native.ts";
 import type { KernelInterface } from "../kernel-interface.ts";
 import type { PageAllocator, PortContext } from "../port.ts";
-import { FrameBudget } from "./frame-budget.ts";
 import { checkMtu, setChannels, singleFrameMtu } from "./interface.ts";
-import { frameDemand, type PortLayout, planPort, type QueuePages, type RingPages } from "./layout.ts";
+import { keptFrames, type PortLayout, planPort, type QueuePages, type RingPages } from "./layout.ts";
 import type { AfxdpOptions, UsedMode, WantedMode } from "./options.ts";
 import { AttachedProgram, isOccupied } from "./program.ts";
 import { AfxdpSocket } from "./socket.ts";
@@ -24,8 +23,6 @@ export interface OpenedMode {
   readonly multiBuffer: boolean;
   readonly program: AttachedProgram;
   readonly sockets: readonly AfxdpSocket[];
-  /** Frames taken from the budget. */
-  readonly frameCount: number;
   /** Keeps the interface promiscuous for as long as it is open. */
   readonly promiscuousFd: number;
 }
@@ -54,6 +51,7 @@ export function takePages(allocator: PageAllocator, { rxqCount, ringEntries }: A
 /** @throws Error that says for each mode why it didn't work; nothing stays attached, bound or mapped */
 export async function openInBestMode(
   context: PortContext,
+  slot: number,
   target: KernelInterface,
   options: AfxdpOptions,
   pages: PortPages,
@@ -66,7 +64,7 @@ export async function openInBestMode(
   const multiBuffer = link.mtu > singleMtu;
   const failures: string[] = [];
   for (const hook of HOOKS[options.mode]) {
-    const opened = await openUnderHook(context, target, options, pages, hook, multiBuffer, failures);
+    const opened = await openUnderHook(context, slot, target, options, pages, hook, multiBuffer, failures);
     if (opened !== undefined) return opened;
   }
   const remedy = multiBuffer
@@ -79,6 +77,7 @@ export async function openInBestMode(
 /** Tries the modes of one hook; undefined, with the reasons added to `failures`, when none works. */
 async function openUnderHook(
   context: PortContext,
+  slot: number,
   target: KernelInterface,
   options: AfxdpOptions,
   pages: PortPages,
@@ -97,19 +96,14 @@ async function openUnderHook(
   }
   for (const mode of hook.modes) {
     const sockets: AfxdpSocket[] = [];
-    const frameCount = frameDemand(options.rxqCount, options.ringEntries, mode === "zero-copy");
-    const budget = FrameBudget.of(context.arena);
-    let taken = 0;
     try {
-      budget.take(frameCount);
-      taken = frameCount;
+      context.frames.claim(slot, keptFrames(options, mode));
       await openSockets(context, target, options, pages, mode, multiBuffer, sockets);
       const promiscuousFd = openPromiscuous(native(), target);
       for (const [queue, { fd }] of sockets.entries()) program.serve(queue, fd);
-      return { mode, multiBuffer, program, sockets, frameCount, promiscuousFd };
+      return { mode, multiBuffer, program, sockets, promiscuousFd };
     } catch (error) {
       for (const socket of sockets) socket.close();
-      budget.giveBack(taken);
       failures.push(`${mode}: ${(error as Error).message}`);
     }
   }

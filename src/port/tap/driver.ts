@@ -2,7 +2,7 @@
 // TUN_F_CSUM alone: the host leaves TCP and UDP checksums to us, and no segment is longer than the MTU.
 import * as v from "valibot";
 import { Handover, ringOwner } from "../../memory/handover.ts";
-import { controlThread } from "../../memory/region-plan.ts";
+import { type ArenaSizes, controlThread } from "../../memory/region-plan.ts";
 import { type Native, native } from "../../native.ts";
 import { KernelInterface, OWN_NETNS } from "../kernel-interface.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, PortStatus, QueueAttachment } from "../port.ts";
@@ -17,9 +17,16 @@ const optionSchema = v.strictObject({
   mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(68), v.maxValue(9000))),
 });
 
-export const tapDriver: PortDriver = { type: "tap", open: openTap };
+export const tapDriver: PortDriver = { type: "tap", keptFrames: stockedFrames, open: openTap };
 /** An interface by which the host itself takes part: OVS's internal ports of the userspace datapath are taps too. */
-export const internalDriver: PortDriver = { type: "internal", open: openTap };
+export const internalDriver: PortDriver = { type: "internal", keptFrames: stockedFrames, open: openTap };
+
+const queueCountOf = ({ rxqCount }: PortSpec): number => Math.max(rxqCount ?? 1, 1);
+
+/** Every receive queue stocks frames for a burst of the longest packets. */
+function stockedFrames(spec: PortSpec, { frameBytes }: ArenaSizes): number {
+  return queueCountOf(spec) * TAP_BURST * segmentsPerPacket(frameBytes);
+}
 
 async function openTap(
   context: PortContext,
@@ -34,7 +41,7 @@ async function openTap(
       `port ${spec.name}: option ${v.getDotPath(issue) ?? ""}: ${issue.message}; a ${spec.type} port takes netns and mtu`,
     );
   }
-  const queueCount = Math.max(spec.rxqCount ?? 1, 1);
+  const queueCount = queueCountOf(spec);
   if (queueCount > QUEUES_MAX)
     throw new Error(`port ${spec.name}: ${queueCount} queues, ${QUEUES_MAX} is the most`);
   const port = new TapPort(context, spec, portNo, slot, queueCount);

@@ -203,7 +203,7 @@ t.test("refusals name the cause and the mending step, and leave nothing behind",
   await expect("option", () => rig.open(end, { "xdp-mode": "fast" }), /option xdp-mode/);
   await expect("option", () => rig.open(end, { speed: 1 }), /option speed/);
   await expect("queues", () => rig.open(end, {}, 0), /0 receive queues/);
-  const frames = /hold 4096 frames, \d+ are left .* raise memory.frames to \d+ or lower ring-size/;
+  const frames = /keep 4096 frames, \d+ are left .* raise memory.frames to \d+, or lower .*ring-size/;
   await expect("frames", () => rig.open(end, { "ring-size": 2048 }), frames);
   const many = { "ring-size": 32768 };
   const taken = rig.pages.allocate(rig.pages.freeBytes - 4096);

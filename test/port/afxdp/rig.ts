@@ -11,6 +11,7 @@ import { controlThread, DEFAULT_SIZES } from "../../../src/memory/region-plan.ts
 import { afxdpDriver } from "../../../src/port/afxdp/driver.ts";
 import { afxdpQueues } from "../../../src/port/afxdp/queues.ts";
 import { PortCounters } from "../../../src/port/counters.ts";
+import { FrameBudget } from "../../../src/port/frame-budget.ts";
 import { ArenaPages } from "../../../src/port/page-allocator.ts";
 import type { OpenPort, PortContext, QueueContext, RxQueue, TxQueue } from "../../../src/port/port.ts";
 import { TunnelEngine } from "../../../src/tunnel/tunnel-engine.ts";
@@ -33,6 +34,7 @@ export class Rig {
   readonly controlPool: FramePool;
   readonly packets: Packets;
   readonly pages: ArenaPages;
+  readonly frames: FrameBudget;
   readonly context: PortContext;
   readonly log: string[] = [];
   readonly changed: number[] = [];
@@ -55,10 +57,12 @@ export class Rig {
     this.controlPool = new FramePool(this.arena, control, true);
     this.packets = new Packets(this.arena, this.pool);
     this.pages = new ArenaPages(this.arena);
+    this.frames = new FrameBudget(this.arena.plan.sizes);
     this.context = {
       arena: this.arena,
       pool: this.controlPool,
       pages: this.pages,
+      frames: this.frames,
       log: (level, message) => this.log.push(`${level} ${message}`),
       counters: (slot) => new PortCounters(this.arena, control, slot),
       dropped: (packets) => new ThreadCounters(this.arena, control).drop(DROP.stopping, packets),
@@ -115,6 +119,7 @@ export class Rig {
   async close({ port, rx, tx }: RigPort): Promise<void> {
     for (const queue of [...rx, ...tx]) queue.close();
     await port.close();
+    this.frames.release(port.slot);
   }
 
   /** One burst: the packets' first frames. */
