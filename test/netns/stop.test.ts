@@ -1,53 +1,11 @@
 // SIGTERM under load: the switch ends with code 0 and leaves no XDP program, interface, socket file or process.
 import { existsSync } from "node:fs";
 import t from "tap";
-import { buildFrame } from "../../src/packet/builder.ts";
-import { ethernet } from "../../src/packet/builder-link.ts";
 import { labUnavailable } from "../support/netns.ts";
-import { FrameSender, InterfaceGoneError } from "./sender.ts";
-import { type Host, type HostedPortType, SwitchRig } from "./switch-rig.ts";
+import { Load, linksOf, withXdp } from "./load.ts";
+import { type HostedPortType, SwitchRig } from "./switch-rig.ts";
 
 const LOAD_PACKETS = 1000;
-const frame = buildFrame(
-  [ethernet({ src: "02:00:00:00:00:01", dst: "ff:ff:ff:ff:ff:ff", type: 0x88b5 })],
-  new Uint8Array(100),
-);
-
-interface Link {
-  readonly ifname: string;
-  readonly xdp?: { readonly mode: number };
-}
-
-const links = (rig: SwitchRig, namespace: string): Link[] =>
-  JSON.parse(rig.lab.ip(namespace, "-j", "link", "show")) as Link[];
-
-/** Sends until it is told to stop, or until the interface goes: a tap's does, together with the switch. */
-class Load {
-  readonly #sender: FrameSender;
-  readonly #over: Promise<void>;
-  #isStopping = false;
-
-  constructor(host: Host) {
-    this.#sender = new FrameSender(host);
-    this.#over = this.#run();
-  }
-
-  async #run(): Promise<void> {
-    try {
-      while (!this.#isStopping) await this.#sender.send(new Array<Uint8Array>(32).fill(frame));
-    } catch (error) {
-      if (!(error instanceof InterfaceGoneError)) throw error;
-    } finally {
-      this.#sender.close();
-    }
-  }
-
-  stop(): Promise<void> {
-    this.#isStopping = true;
-    return this.#over;
-  }
-}
-
 for (const type of ["afxdp", "af_packet", "tap"] as const satisfies readonly HostedPortType[]) {
   t.test(`SIGTERM under load of ${type} ports`, { skip: labUnavailable() ?? false }, async (t) => {
     const rig = new SwitchRig(t);
@@ -55,10 +13,8 @@ for (const type of ["afxdp", "af_packet", "tap"] as const satisfies readonly Hos
     const right = rig.addHost(type);
     await rig.start();
     const { pid } = await rig.callJson<{ pid: number }>("millrace/workers-show");
-    const withXdp = (): string[] =>
-      links(rig, rig.namespace).flatMap(({ ifname, xdp }) => (xdp === undefined ? [] : [ifname]));
     if (type === "afxdp")
-      t.same(withXdp().sort(), [left.port, right.port].sort(), "XDP programs are attached");
+      t.same(withXdp(rig).sort(), [left.port, right.port].sort(), "XDP programs are attached");
     t.ok(existsSync(rig.socket), "the control socket is there");
 
     const load = new Load(left);
@@ -68,17 +24,38 @@ for (const type of ["afxdp", "af_packet", "tap"] as const satisfies readonly Hos
 
     t.notOk(existsSync(`/proc/${pid}`), "no process is left");
     t.notOk(existsSync(rig.socket), "no control socket is left");
-    t.same(withXdp(), [], "no XDP program is left");
+    t.same(withXdp(rig), [], "no XDP program is left");
     if (type === "tap")
       for (const { namespace, device } of [left, right])
         t.notOk(
-          links(rig, namespace).some(({ ifname }) => ifname === device),
+          linksOf(rig, namespace).some(({ ifname }) => ifname === device),
           "no tap interface is left",
         );
     else
       t.ok(
-        [left, right].every(({ port }) => links(rig, rig.namespace).some(({ ifname }) => ifname === port)),
+        [left, right].every(({ port }) => linksOf(rig, rig.namespace).some(({ ifname }) => ifname === port)),
         "interfaces that were there before are there still",
       );
   });
 }
+
+/** Half of them AF_XDP, half AF_PACKET, each flooding all the others. */
+const MANY = 8;
+
+t.test("SIGTERM while every one of many ports is loaded", { skip: labUnavailable() ?? false }, async (t) => {
+  const rig = new SwitchRig(t);
+  const hosts = Array.from({ length: MANY }, (_, index) =>
+    rig.addHost(index % 2 === 0 ? "afxdp" : "af_packet"),
+  );
+  await rig.start("memory: { frames: 65536, kernel-ring-bytes: 134217728 }");
+  const loads = hosts.map((host) => new Load(host));
+  await rig.until("traffic flows through every port", async () =>
+    (await rig.show()).ports.every(({ statistics }) => statistics.tx_packets >= LOAD_PACKETS),
+  );
+  const started = performance.now();
+  const end = await rig.signal("SIGTERM").finally(() => Promise.all(loads.map((load) => load.stop())));
+  t.comment(`${MANY} loaded ports: stopped ${Math.round(performance.now() - started)} ms after SIGTERM`);
+  t.same(end, { code: 0, signal: null });
+  t.same(withXdp(rig), [], "no XDP program is left");
+  t.notMatch(rig.errors, /frames stay unused|quarantine/, "no frame was given up");
+});

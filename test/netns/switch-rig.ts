@@ -1,8 +1,7 @@
 // A whole switch for namespace tests: hosts in namespaces of their own, the daemon in a third one, everything gone when
 // the test ends. Ports of any type that has a host at its other end.
 import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { callUnixctl } from "../../src/control/unixctl/client.ts";
@@ -59,9 +58,8 @@ export class SwitchRig {
   #errors = "";
 
   constructor(t: Teardown) {
-    this.#folder = mkdtempSync(join(tmpdir(), "millrace-rig-"));
-    t.teardown(() => rmSync(this.#folder, { recursive: true, force: true }));
     this.lab = new Lab(t);
+    this.#folder = this.lab.folder();
     this.namespace = this.lab.namespace("sw");
     this.socket = join(this.#folder, "ctl");
   }
@@ -97,7 +95,7 @@ export class SwitchRig {
     this.#portLines.push(`  - ${settings}`);
   }
 
-  /** Starts the daemon and gives hosts their addresses. `settings` are further lines of the configuration. */
+  /** Starts the daemon, again after it has ended, and gives hosts their addresses. `settings` are further lines of the configuration. */
   async start(...settings: readonly string[]): Promise<void> {
     const config = join(this.#folder, "millrace.yaml");
     writeFileSync(
@@ -114,8 +112,8 @@ export class SwitchRig {
     );
     this.#daemon.stderr?.on("data", (chunk: Buffer) => (this.#errors += chunk));
     await this.until("the switch is ready", async () => {
-      if (this.#daemon!.exitCode !== null)
-        throw new Error(`the switch ended with ${this.#daemon!.exitCode}: ${this.#errors}`);
+      const end = this.#daemon!.exitCode ?? this.#daemon!.signalCode;
+      if (end !== null) throw new Error(`the switch ended with ${end}: ${this.#errors}`);
       return (await callUnixctl(this.socket, "version", []).catch(() => undefined)) !== undefined;
     });
     for (const host of this.hosts) this.#address(host);
@@ -125,8 +123,8 @@ export class SwitchRig {
     for (const scope of ["all", device])
       this.lab.run(namespace, "sysctl", "-q", "-w", `net.ipv6.conf.${scope}.disable_ipv6=0`);
     this.lab.ip(namespace, "link", "set", device, "up");
-    this.lab.ip(namespace, "addr", "add", `10.8.0.${portNo}/24`, "dev", device);
-    this.lab.ip(namespace, "addr", "add", `fd00:8::${portNo}/64`, "dev", device, "nodad");
+    this.lab.ip(namespace, "addr", "replace", `10.8.0.${portNo}/24`, "dev", device);
+    this.lab.ip(namespace, "addr", "replace", `fd00:8::${portNo}/64`, "dev", device, "nodad");
   }
 
   /** What the daemon wrote to standard error. */

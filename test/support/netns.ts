@@ -2,7 +2,9 @@
 // and removes them when the test ends, fails, is interrupted or exits. Traffic never leaves what the lab
 // made.
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { nativeUnavailable } from "../../src/native.ts";
 
 /** Where iproute2 keeps the names of namespaces. */
@@ -63,6 +65,7 @@ export class Lab {
   readonly #prefix: string;
   readonly #namespaces: string[] = [];
   readonly #children = new Set<ChildProcess>();
+  readonly #folders: string[] = [];
   readonly #onExit = (): void => this.close();
   readonly #onSignal = (signal: NodeJS.Signals): void => {
     this.close();
@@ -91,6 +94,13 @@ export class Lab {
       this.run(name, "sysctl", "-q", "-w", `net.ipv6.conf.${scope}.disable_ipv6=1`);
     }
     return name;
+  }
+
+  /** Makes a temporary folder. */
+  folder(): string {
+    const folder = mkdtempSync(join(tmpdir(), `millrace-${this.#prefix}-`));
+    this.#folders.push(folder);
+    return folder;
   }
 
   /** An interface name that nobody else has. */
@@ -140,7 +150,7 @@ export class Lab {
     return child;
   }
 
-  /** Kills the processes and deletes the namespaces, their interfaces with them. */
+  /** Kills the processes and deletes the namespaces, their interfaces with them, and the folders. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -149,6 +159,7 @@ export class Lab {
     process.off("SIGTERM", this.#onSignal);
     // `ip netns exec` replaces itself by the command, so the pid is the command's own.
     for (const child of this.#children) child.kill("SIGKILL");
+    for (const folder of this.#folders) rmSync(folder, { recursive: true, force: true });
     for (const namespace of this.#namespaces) {
       try {
         execFileSync("ip", ["netns", "del", namespace], { stdio: "pipe" });
