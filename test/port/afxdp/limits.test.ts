@@ -1,10 +1,49 @@
-// A kernel, or a driver, that takes no packet in several buffers.
+// Packets on a queue that has no socket, and a kernel that takes no packet in several buffers.
 import t from "tap";
+import { readPortCounters } from "../../../src/port/counters.ts";
 import { Lab, labUnavailable } from "../../support/netns.ts";
+import { numberedFrame } from "../../support/numbered-frame.ts";
+import { Peer, testFrame } from "../../support/peer.ts";
 import { kernelRefusal, plant } from "../../support/plant.ts";
+import { until } from "../kernel-port.ts";
 import { FRAME_COUNT, Rig } from "./rig.ts";
 
 const skip = labUnavailable() ?? false;
+const PACKETS = 60;
+
+t.test(
+  "packets on a queue without a socket are counted and dropped, never passed up",
+  { skip },
+  async (t) => {
+    const lab = new Lab(t);
+    const [end, farEnd] = lab.veth(lab.namespace("a"), lab.namespace("b"), { queues: 2 });
+    const rig = new Rig();
+    // A driver that says yes and keeps its two channels. A veth can't stand for one that grows a channel later: Linux
+    // 6.18 runs no program on it.
+    plant(t, "ethtoolSetChannels", () => () => {});
+    const port = await rig.open(end);
+    const host = new Peer(end);
+    const peer = new Peer(farEnd);
+    peer.send(Array.from({ length: PACKETS }, (_, number) => numberedFrame(number, number + 1)));
+    let received = 0;
+    const counters = (): Record<string, number> => readPortCounters(rig.arena, port.port.slot);
+    await until(() => {
+      for (const frame of rig.burst(port.rx[0]!)) {
+        received += 1;
+        rig.pool.freePacket(frame);
+      }
+      port.port.foldKernelCounters();
+      return received + counters()["rx_no_socket"]! >= PACKETS;
+    });
+    t.ok(received > 0 && received < PACKETS, `${received} of ${PACKETS} on the queue with a socket`);
+    t.match(counters(), { rx_packets: received, rx_no_socket: PACKETS - received });
+    await rig.close(port);
+    // Without the program the interface's packets do go up: this one is the first that the host sees.
+    peer.send([testFrame(7)]);
+    t.strictSame(await host.receive(1), [testFrame(7)]);
+    for (const one of [host, peer]) one.close();
+  },
+);
 
 t.test(
   "where the kernel takes no chains the port is refused with the MTU that it can have",
