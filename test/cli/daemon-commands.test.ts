@@ -4,8 +4,17 @@ import { spawn } from "node:child_process";
 import t from "tap";
 import { CLI, Daemon } from "../support/daemon.ts";
 
-const CONFIG =
-  "log: off\nworkers: { sleep-micros-max: 1000 }\nports:\n  - { name: d1, type: dummy }\n  - { name: d2, type: dummy }\n";
+const CONFIG = `
+log: off
+workers: { sleep-micros-max: 1000 }
+ports:
+  - { name: d1, type: dummy }
+  - { name: d2, type: dummy }
+  - { name: m1, type: dummy }
+  - { name: m2, type: dummy }
+bonds:
+  - { name: b, members: [m1, m2], mode: balance-slb }
+`;
 const FLOW = "in_port(1),eth(),eth_type(0x0806),arp()";
 const UFID = "ufid:00000000-0000-0000-0000-000000000001";
 const EXIT_USAGE = 2;
@@ -27,6 +36,11 @@ t.test("commands that ask a daemon", async (t) => {
     ["dpctl/parse-actions", ["1,2"]],
     ["millrace/meter-set", ["1", "kbps", "1000"]],
     ["millrace/meter-del", ["1"]],
+    ["bond/hash", ["02:00:00:00:00:01"]],
+    ["bond/migrate", ["b", "1", "m1"]],
+    ["bond/set-active-member", ["b", "m1"]],
+    ["bond/enable-member", ["b", "m1"]],
+    ["bond/disable-member", ["b", "m2"]],
     ["netdev-dummy/ip4addr", ["d1", "10.9.0.1/24"]],
     ["netdev-dummy/ip6addr", ["d1", "fd00:9::1/64"]],
     ["ovs/route/add", ["10.10.0.0/16", "d1", "10.9.0.2"]],
