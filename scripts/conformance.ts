@@ -2,7 +2,7 @@
 // answer: who takes which flow, what leaves which port, upcalls, dumps with their counters. A difference is made small
 // and printed so that it can be run again.
 //
-//   npm run conformance -- [--seed N] [--seconds N] [--case JSON]
+//   npm run conformance -- [--seed N] [--seconds N] [--cases N] [--case JSON]
 import { program } from "commander";
 import type { ConformanceCase, DumpLines } from "../test/support/conformance/case.ts";
 import { CaseDrawer, drawPackets } from "../test/support/conformance/draw-case.ts";
@@ -20,6 +20,7 @@ const SEED_MAX = 0x7fffffff;
 interface Options {
   readonly seed: number;
   readonly seconds: number;
+  readonly cases: number;
   readonly case?: string;
 }
 
@@ -55,20 +56,19 @@ function printFinding({ given, what, ours, theirs }: Finding, seed: number): voi
   process.stdout.write(lines.join("\n"));
 }
 
-async function runRandom(runner: ConformanceRunner, { seed, seconds }: Options): Promise<number> {
+async function runRandom(runner: ConformanceRunner, { seed, seconds, cases }: Options): Promise<number> {
   const started = performance.now();
   const elapsed = (): number => (performance.now() - started) / 1000;
   let findings = 0;
-  for (let pool = 0; elapsed() < seconds && findings < FINDINGS_MAX; pool += 1) {
+  let drawn = 0;
+  const isOver = (): boolean => elapsed() >= seconds || drawn >= cases || findings >= FINDINGS_MAX;
+  for (let pool = 0; !isOver(); pool += 1) {
     const random = new SeededRandom(seed + pool);
     const drawer = new CaseDrawer(runner.side, drawPackets(seed + pool, POOL_PACKETS), (reason) =>
       runner.tally.leftOut(reason),
     );
-    for (
-      let index = 0;
-      index < CASES_PER_POOL && elapsed() < seconds && findings < FINDINGS_MAX;
-      index += 1
-    ) {
+    for (let index = 0; index < CASES_PER_POOL && !isOver(); index += 1) {
+      drawn += 1;
       const given = await drawer.draw(random);
       const finding = given === undefined ? undefined : await runner.run(given);
       if (finding === undefined) continue;
@@ -96,6 +96,7 @@ program
     Math.floor(Math.random() * SEED_MAX),
   )
   .option("--seconds <number>", "how long to go on", whole("--seconds", 1), SECONDS_DEFAULT)
+  .option("--cases <number>", "most cases", whole("--cases", 1), Number.MAX_SAFE_INTEGER)
   .option("--case <json>", "one case, as a finding prints it")
   .parse();
 const options = program.opts<Options>();

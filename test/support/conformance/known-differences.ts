@@ -255,6 +255,21 @@ const hiddenHeader: DifferenceRule = {
     fits(evidence, (left, right) => left.length === right.length),
 };
 
+/** Hex digits of an Ethernet header. */
+const ETHERNET_DIGITS = 28;
+
+const runt: DifferenceRule = {
+  name: "Open vSwitch's dummy port refuses what trunc and pop_vlan leave of less than an Ethernet header",
+  explains: ({ aspect, ours, theirs }) => {
+    if (aspect !== "outputs") return false;
+    const whole = ours.outputs.flatMap(([portNo, sent]) => {
+      const left = sent.filter((hex) => hex.length >= ETHERNET_DIGITS);
+      return left.length === 0 ? [] : [[portNo, left] as const];
+    });
+    return JSON.stringify(whole) === JSON.stringify(theirs.outputs);
+  },
+};
+
 const LEAVES_ETHERNET = /push_nsh|add_mpls|pop_eth/;
 
 /** What Open vSwitch's dummy port sent, in the order of ours, with gaps. */
@@ -284,6 +299,7 @@ export const RULES: readonly DifferenceRule[] = [
   changedMetadata,
   hiddenHeader,
   lostBehind,
+  runt,
   cutForNobody,
   staleCut,
   ...LINUX_REFUSALS.map(([name, refusal]) => refusalRule(`Linux' validation: ${name}`, refusal)),
