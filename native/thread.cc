@@ -48,7 +48,7 @@ Napi::Value ThreadAffinity(const Napi::CallbackInfo& info) {
   return list;
 }
 
-/** threadSetAffinity(cpus): pins the calling thread; V8's helper threads made before keep their own CPUs. */
+/** threadSetAffinity(cpus, threadId?): pins one thread of this process, the calling one where none is named. */
 Napi::Value ThreadSetAffinity(const Napi::CallbackInfo& info) {
   Args args(info, "threadSetAffinity");
   const std::vector<uint32_t> list = args.U32List(0, "cpus");
@@ -62,6 +62,11 @@ Napi::Value ThreadSetAffinity(const Napi::CallbackInfo& info) {
     CPU_SET_S(cpu, cpus.bytes, cpus.set);
     text += (text.empty() ? "CPUs " : ",") + std::to_string(cpu);
   }
-  Checked(sched_setaffinity(0, cpus.bytes, cpus.set), "sched_setaffinity", text.empty() ? "no CPU" : text);
+  const pid_t thread = args[1].IsUndefined() ? 0 : static_cast<pid_t>(args.U32(1, "threadId"));
+  // A number of another process would be pinned too: the kernel asks only for rights.
+  if (thread != 0 && access(("/proc/self/task/" + std::to_string(thread)).c_str(), F_OK) != 0) {
+    throw SystemError("sched_setaffinity", "thread " + std::to_string(thread) + " of this process", ESRCH);
+  }
+  Checked(sched_setaffinity(thread, cpus.bytes, cpus.set), "sched_setaffinity", text.empty() ? "no CPU" : text);
   return info.Env().Undefined();
 }

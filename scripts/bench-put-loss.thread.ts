@@ -49,7 +49,9 @@ class PacedRxQueue implements RxQueue {
   /** Packets that the source sent in this phase, and those in the ring. */
   #sent = 0;
   #held = 0;
-  /** When packets were lost last, or the phase began. */
+  /** Packets lost since the ring was found full; whose they are is asked when one burst empties it. */
+  #lostSinceFull = 0;
+  /** When a loss was last attributed, or the phase began. */
   #preemptions = 0;
 
   constructor(frames: RxQueue, clock: BurstClock, phase: Int32Array, results: Float64Array) {
@@ -67,6 +69,7 @@ class PacedRxQueue implements RxQueue {
     const packetsPerSecond = this.#phase[PHASE.packetsPerSecond]!;
     if (packetsPerSecond === 0) return this.#frames.rxBurst(at, limit);
     this.#look(packetsPerSecond);
+    if (this.#lostSinceFull > 0 && this.#held <= limit) this.#attributeLoss();
     if (this.#held === 0) return 0;
     const count = this.#frames.rxBurst(at, Math.min(limit, this.#held));
     this.#held -= count;
@@ -80,6 +83,7 @@ class PacedRxQueue implements RxQueue {
     this.#results.fill(0);
     this.#sent = 0;
     this.#held = 0;
+    this.#lostSinceFull = 0;
     this.#preemptions = preemptionCount();
   }
 
@@ -95,13 +99,18 @@ class PacedRxQueue implements RxQueue {
     const held = this.#held + sent - this.#sent;
     this.#sent = sent;
     this.#held = Math.min(held, RING_ENTRIES);
-    if (held > RING_ENTRIES) this.#lose(held - RING_ENTRIES);
+    if (held > RING_ENTRIES) this.#lostSinceFull += held - RING_ENTRIES;
   }
 
-  /** Loss while the kernel ran somebody else on this CPU is the machine's, not the switch's. */
-  #lose(packets: number): void {
+  /**
+   * Loss while the kernel ran somebody else on this CPU is the machine's, not the switch's. Asking takes as long as the
+   * ring takes to fill halfway: asked of a full ring, it would be the next loss.
+   */
+  #attributeLoss(): void {
     const preemptions = preemptionCount();
-    this.#results[preemptions === this.#preemptions ? RESULT.lost : RESULT.lostToOthers]! += packets;
+    this.#results[preemptions === this.#preemptions ? RESULT.lost : RESULT.lostToOthers]! +=
+      this.#lostSinceFull;
+    this.#lostSinceFull = 0;
     this.#preemptions = preemptions;
   }
 

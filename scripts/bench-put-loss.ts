@@ -71,14 +71,19 @@ const worker = new Worker(new URL("./bench-put-loss.thread.js", import.meta.url)
 });
 const ended = once(worker, "exit");
 
-/** One phase of the worker's; `work` runs in this thread meanwhile, over and over, until its time is over. */
-async function runPhase(packetsPerSecond: number, millis: number, work?: (elapsedMs: number) => void) {
+function spin(): void {}
+
+/**
+ * One phase of the worker's; `work` runs in this thread meanwhile, over and over, until its time is over. Without
+ * puts it spins: where two CPUs are threads of one core, a busy neighbour alone costs the worker a third of its rate.
+ */
+async function runPhase(packetsPerSecond: number, millis: number, work: (elapsedMs: number) => void = spin) {
   const before = readTotals(arena).counters.received;
   phase[PHASE.packetsPerSecond] = packetsPerSecond;
   Atomics.add(phase, PHASE.number, 1);
   const start = performance.now();
-  if (work === undefined) await setTimeout(millis);
-  else while (performance.now() - start < millis) work(performance.now() - start);
+  await setTimeout(0);
+  while (performance.now() - start < millis) work(performance.now() - start);
   const elapsedMs = performance.now() - start;
   const received = readTotals(arena).counters.received - before;
   return {

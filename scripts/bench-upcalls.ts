@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { parseConfig } from "../src/control/config/load.ts";
+import { placeControlThreads } from "../src/control/control-cpus.ts";
 import { Log } from "../src/control/log.ts";
 import { Switch } from "../src/control/switch.ts";
 import { readTotals } from "../src/datapath/counters.ts";
@@ -138,7 +139,9 @@ function handlerMillis(): { ran: number; stood: number } {
 }
 
 async function measure(what: string, work: Work, source: string): Promise<void> {
-  const running = await Switch.start(parseConfig(CONFIG, "bench-upcalls"), new Log("err"));
+  const config = parseConfig(CONFIG, "bench-upcalls");
+  placeControlThreads(config);
+  const running = await Switch.start(config, new Log("err"));
   try {
     for (let from = 0; from < FLOW_COUNT; from += CHANGES_PER_TURN) {
       await running.flows.writer.apply(range("put", from, Math.min(CHANGES_PER_TURN, FLOW_COUNT - from)));

@@ -127,7 +127,7 @@ export interface Native {
   /** At most 15 bytes; ps and perf show it. */
   threadSetName(name: string): void;
   threadAffinity(): number[];
-  threadSetAffinity(cpus: readonly number[]): void;
+  threadSetAffinity(cpus: readonly number[], threadId?: number): void;
 
   /** CLOCK_MONOTONIC in milliseconds. */
   clockMilliseconds(): number;

@@ -21,6 +21,7 @@ import { showCommands } from "./commands/show.ts";
 import { tunnelCommands } from "./commands/tunnels.ts";
 import { vlogCommands } from "./commands/vlog.ts";
 import type { Config } from "./config/schema.ts";
+import { placeControlThreads } from "./control-cpus.ts";
 import { Jobs } from "./jobs.ts";
 import { Log } from "./log.ts";
 import { netlinkContext } from "./netlink/context.ts";
@@ -43,7 +44,7 @@ export interface DaemonOptions {
 export async function runDaemon({ config, socket }: DaemonOptions): Promise<void> {
   const log = new Log(config.log);
   const path = socket ?? config.socket ?? defaultSocketPath();
-  if (config["control-cpus"] !== undefined) native().threadSetAffinity(config["control-cpus"]);
+  placeControlThreads(config);
   const stopped = new StopRequest();
   const running = await Switch.start(config, log);
   try {

@@ -42,6 +42,10 @@ t.test("affinity is set and read back, of the calling thread alone", { skip }, a
   );
   t.strictSame(addon.threadAffinity(), all, "the main thread is where it was");
   t.equal(addon.threadId(), process.pid, "the main thread's id is the process's");
+  addon.threadSetAffinity([all[0]!], process.pid);
+  t.strictSame(addon.threadAffinity(), [all[0]], "a thread is pinned by its number too");
+  addon.threadSetAffinity(all);
+  t.throws(() => addon.threadSetAffinity(all, 1), { code: "ESRCH" }, "but none of another process");
   t.throws(() => addon.threadSetAffinity([]), { code: "EINVAL", syscall: "sched_setaffinity" });
   t.throws(() => addon.threadSetName("much-too-long-a-name"), { code: "ERANGE" });
 });
