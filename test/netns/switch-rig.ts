@@ -53,11 +53,14 @@ export class SwitchRig {
   readonly socket: string;
   readonly hosts: Host[] = [];
   readonly #folder: string;
+  readonly #firstPortNo: number;
   readonly #portLines: string[] = [];
   #daemon: ChildProcess | undefined;
   #errors = "";
 
-  constructor(t: Teardown) {
+  /** @param firstPortNo of the first host: hosts of several switches that reach each other have addresses of their own */
+  constructor(t: Teardown, firstPortNo = 1) {
+    this.#firstPortNo = firstPortNo;
     this.lab = new Lab(t);
     this.#folder = this.lab.folder();
     this.namespace = this.lab.namespace("sw");
@@ -66,7 +69,7 @@ export class SwitchRig {
 
   /** A host on a port of this type; its address is 10.8.0.N/24 and fd00:8::N/64 once the switch is started. */
   addHost(type: HostedPortType, portSettings = "", mtu = 1500): Host {
-    const portNo = this.hosts.length + 1;
+    const portNo = this.#firstPortNo + this.hosts.length;
     const namespace = this.lab.namespace(`h${portNo}`);
     let device: string;
     let port: string;
