@@ -22,6 +22,7 @@ const ROOMS = [
   "tunnel",
   "datapath",
   "compile",
+  "compile",
   "port",
   "pmd",
   "upcall",

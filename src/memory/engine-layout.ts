@@ -1,0 +1,48 @@
+// What a thread's compiled engine keeps in the arena beside its batches: the list of packets that are to leave, and how
+// the thread reaches each port. JavaScript and compiled code both read and write it, so it stands here.
+//
+// The list is filled by actions in the order of the packets, and emptied by the transmit pass before the next packet of
+// which actions are carried out in JavaScript, so that outputs keep their order. Both are written by the thread itself.
+
+/** Entries of the list of outputs: a burst of 64 packets with sixteen outputs each. */
+export const OUT_LIST_MAX = 1024;
+
+/** Byte offsets from the start of the thread's scratch. */
+export const ENGINE = {
+  /** Entries of the list of outputs. */
+  outCount: 0,
+  /** Copies that actions made since JavaScript looked last. */
+  copies: 4,
+  /** Packets that were dropped, by reason: room for 64 words, added to the thread's counters after each burst. */
+  drops: 64,
+  /** Entries of 8 bytes: first frame, port number. */
+  outList: 512,
+  /** Words of one pass's own that need not outlive it. */
+  passes: 512 + OUT_LIST_MAX * 8,
+} as const;
+
+export const OUT_ENTRY = { frame: 0, portNo: 4 } as const;
+export const OUT_ENTRY_BYTES = 8;
+
+export const ENGINE_SCRATCH_BYTES = 65536;
+
+/** How this thread reaches the port in a slot. Byte offsets from the slot's entry; written when queues come and go. */
+export const TX_ROUTE = {
+  /** One of TX_KIND. */
+  kind: 0,
+  /** Address of what the kind needs. */
+  parameters: 4,
+  /** 1 while the route got packets that its flush has not seen. */
+  isDirty: 8,
+} as const;
+export const TX_ROUTE_BYTES = 32;
+
+/** What transmits a run of packets. */
+export const TX_KIND = {
+  /** A queue in JavaScript. */
+  javascript: 0,
+  /** Counted and taken back by the memory port that benchmarks send to (perf/memory-port.ts). */
+  memory: 1,
+  /** An AF_XDP tx ring (port/afxdp). */
+  afxdp: 2,
+} as const;
