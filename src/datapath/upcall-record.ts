@@ -12,10 +12,10 @@
 //       24    u32  keyLines        lines of the key behind the header, bit n for line n; the others are zero
 //       28    u32  attributeBytes  of the action's nested attributes (action, psample)
 //       32    u32  actionsBytes    of the flow's actions, 0 unless the userspace() asked for them (action)
-//       36    u32  spare
+//       36    u32  egressKeyBytes  of the tunnel key that tunnel_out_port asked for, 0 for none (action)
 //       40    f64  millis          the worker's clock when it was sent: upcall latency starts here
 //       48         spare to 64
-//       64         key lines, in order; then the attributes, then the actions, each padded to eight bytes
+//       64         key lines, in order; then attributes, actions and egress key, each padded to eight bytes
 //
 // A follower carries no key: the miss of its conversation, which stands before it, brought one.
 //
@@ -41,6 +41,7 @@ export const UPCALL_RECORD = {
   keyLines: 24,
   attributeBytes: 28,
   actionsBytes: 32,
+  egressKeyBytes: 36,
   millis: 40,
   body: 64,
 } as const;
@@ -74,6 +75,24 @@ export function upcallChargeMax(arena: Arena): number {
 
 const pad8 = (bytes: number): number => (bytes + 7) & ~7;
 
+/** What goes up with a packet of an action beside its key: arena offsets and bytes. One for each worker, filled anew. */
+export class UpcallParts {
+  /** The action's nested attributes. */
+  attributes = 0;
+  attributeBytes = 0;
+  /** The flow's actions; no bytes unless the action asks for them. */
+  actions = 0;
+  actionsBytes = 0;
+  /** Nested attributes of a tunnel key; no bytes unless the action asks for one and there is one. */
+  egressKey = 0;
+  egressKeyBytes = 0;
+
+  /** As they stand in a record, each padded. */
+  get recordBytes(): number {
+    return pad8(this.attributeBytes) + pad8(this.actionsBytes) + pad8(this.egressKeyBytes);
+  }
+}
+
 function bitCount(bits: number): number {
   let count = 0;
   for (; bits !== 0; bits &= bits - 1) count += 1;
@@ -106,10 +125,8 @@ export class UpcallWriter {
     return CHARGE_MIN;
   }
 
-  actionCharge(keyLines: number, attributeBytes: number, actionsBytes: number): number {
-    return chargeOf(
-      UPCALL_RECORD.body + bitCount(keyLines) * KEY_LINE_BYTES + pad8(attributeBytes) + pad8(actionsBytes),
-    );
+  actionCharge(keyLines: number, parts: UpcallParts): number {
+    return chargeOf(UPCALL_RECORD.body + bitCount(keyLines) * KEY_LINE_BYTES + parts.recordBytes);
   }
 
   /**
@@ -142,12 +159,7 @@ export class UpcallWriter {
     return true;
   }
 
-  /**
-   * A packet of a userspace() or psample() action.
-   * @param type UPCALL.action or .psample
-   * @param attributes arena offset of the action's nested attributes
-   * @param actions arena offset of the flow's actions; `actionsBytes` 0 unless the action asks for them
-   */
+  /** A packet of a userspace() or psample() action. @param type UPCALL.action or .psample */
   action(
     type: number,
     frame: number,
@@ -157,22 +169,26 @@ export class UpcallWriter {
     key: number,
     keyLines: number,
     millis: number,
-    attributes: number,
-    attributeBytes: number,
-    actions: number,
-    actionsBytes: number,
+    parts: UpcallParts,
   ): boolean {
+    const { attributeBytes, actionsBytes, egressKeyBytes } = parts;
     const keyBytes = bitCount(keyLines) * KEY_LINE_BYTES;
-    const bytes = UPCALL_RECORD.body + keyBytes + pad8(attributeBytes) + pad8(actionsBytes);
+    const bytes = UPCALL_RECORD.body + keyBytes + parts.recordBytes;
     const at = this.#stage(type, bytes, frame, portNo, orderHash, packetBytes, millis);
     if (at === 0) return false;
     this.#u32[(at + UPCALL_RECORD.keyLines) >>> 2] = keyLines;
     this.#u32[(at + UPCALL_RECORD.attributeBytes) >>> 2] = attributeBytes;
     this.#u32[(at + UPCALL_RECORD.actionsBytes) >>> 2] = actionsBytes;
-    const body = at + UPCALL_RECORD.body;
-    this.#copyKey(body, key, keyLines);
-    this.#arena.intrinsics.copy(body + keyBytes, attributes, attributeBytes);
-    this.#arena.intrinsics.copy(body + keyBytes + pad8(attributeBytes), actions, actionsBytes);
+    this.#u32[(at + UPCALL_RECORD.egressKeyBytes) >>> 2] = egressKeyBytes;
+    const { intrinsics } = this.#arena;
+    let target = at + UPCALL_RECORD.body;
+    this.#copyKey(target, key, keyLines);
+    target += keyBytes;
+    intrinsics.copy(target, parts.attributes, attributeBytes);
+    target += pad8(attributeBytes);
+    intrinsics.copy(target, parts.actions, actionsBytes);
+    target += pad8(actionsBytes);
+    intrinsics.copy(target, parts.egressKey, egressKeyBytes);
     this.#ring.commit();
     return true;
   }
@@ -204,6 +220,7 @@ export class UpcallWriter {
     this.#u32[word + UPCALL_RECORD.keyLines / 4] = 0;
     this.#u32[word + UPCALL_RECORD.attributeBytes / 4] = 0;
     this.#u32[word + UPCALL_RECORD.actionsBytes / 4] = 0;
+    this.#u32[word + UPCALL_RECORD.egressKeyBytes / 4] = 0;
     this.#f64[(at + UPCALL_RECORD.millis) >>> 3] = millis;
     return at;
   }

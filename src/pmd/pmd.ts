@@ -85,14 +85,15 @@ export class Pmd {
     this.#perf = new PerfCounters(arena, threadIndex, counters, this.#clock);
     this.#epoch = new EpochReader(arena, threadIndex);
     const { now } = this.#clock;
-    this.#upcalls = new UpcallSender({ arena, threadIndex, pool, packets, counters, now });
     this.#tunnels = new TunnelEngine(arena, threadIndex, pool, packets, now, (composition) =>
       this.#ask(composition),
     );
+    const tunnels = this.#tunnels;
+    this.#upcalls = new UpcallSender({ arena, threadIndex, pool, packets, counters, now, tunnels });
     this.#output = new Output({ arena, threadIndex, pool, packets, counters, upcalls: this.#upcalls });
     const vlanLimit = options.vlanLimit ?? VLAN_LIMIT_DEFAULT;
     this.#engine = new ReferenceEngine(
-      { arena, threadIndex, pool, packets, counters, vlanLimit, now, tunnels: this.#tunnels },
+      { arena, threadIndex, pool, packets, counters, vlanLimit, now, tunnels },
       { output: this.#output, misses: this.#upcalls },
     );
     this.#reinjector = new Reinjector(arena, threadIndex, pool, packets, counters, this.#upcalls);

@@ -13,7 +13,7 @@ import { COUNTER, type ThreadCounters } from "../datapath/counters.ts";
 import { DROP } from "../datapath/drop-reason.ts";
 import type { MissSink } from "../datapath/engine.ts";
 import { orderHash } from "../datapath/order-hash.ts";
-import { UPCALL, UpcallWriter, upcallChargeMax } from "../datapath/upcall-record.ts";
+import { UPCALL, UpcallParts, UpcallWriter, upcallChargeMax } from "../datapath/upcall-record.ts";
 import { KEY_BYTES } from "../flow/fields.ts";
 import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
 import type { Arena } from "../memory/arena.ts";
@@ -27,7 +27,10 @@ import { PORT_COUNTER } from "../port/counters.ts";
 import { PortTable } from "../port/port-table.ts";
 import { DoorbellRinger } from "../ring/doorbell.ts";
 import { TableReader } from "../table/table-reader.ts";
+import type { TunnelEngine } from "../tunnel/tunnel-engine.ts";
 
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const { actions: ASKS_FOR_ACTIONS, egressTunPort: ASKS_FOR_EGRESS_KEY } = USERSPACE;
 /** Port numbers have 16 bits. */
 const PORT_NUMBERS = 65536;
 /** The part of all frames that may wait for the handler: receiving goes on with the rest. */
@@ -40,6 +43,7 @@ export interface UpcallSenderContext {
   readonly packets: Packets;
   readonly counters: ThreadCounters;
   readonly now: Float64Array;
+  readonly tunnels: TunnelEngine;
 }
 
 export class UpcallSender implements MissSink {
@@ -53,7 +57,9 @@ export class UpcallSender implements MissSink {
   readonly #packets: Packets;
   readonly #counters: ThreadCounters;
   readonly #now: Float64Array;
+  readonly #tunnels: TunnelEngine;
   readonly #writer: UpcallWriter;
+  readonly #parts = new UpcallParts();
   readonly #doorbell: DoorbellRinger;
   readonly #handover: Handover;
   readonly #ringOwner: number;
@@ -78,6 +84,7 @@ export class UpcallSender implements MissSink {
     this.#packets = context.packets;
     this.#counters = context.counters;
     this.#now = context.now;
+    this.#tunnels = context.tunnels;
     this.#writer = new UpcallWriter(arena, threadIndex);
     this.#doorbell = new DoorbellRinger(arena);
     this.#handover = new Handover(arena, context.pool, threadIndex);
@@ -144,35 +151,18 @@ export class UpcallSender implements MissSink {
     const keyLines = this.#u32[columns.dirtyLines + slot]!;
     const key = columns.keys + slot * KEY_BYTES;
     const portNo = this.#packets.portNo(frame);
-    let actions = 0;
-    let actionsBytes = 0;
-    if (action === ACTION.userspace && this.#asksForActions(attributes, attributeBytes)) {
-      const list = this.#u32[columns.actions + slot]!;
-      actions = this.#table.actionsOffset(list);
-      actionsBytes = this.#table.actionsBytes(list);
-      if (this.#u16[(actions >>> 1) + 1] === ACTION_METADATA) {
-        const metadataBytes = this.#u16[actions >>> 1]!;
-        actions += metadataBytes;
-        actionsBytes -= metadataBytes;
-      }
-    }
+    const isUserspace = action === ACTION.userspace;
+    this.#parts.attributes = attributes;
+    this.#parts.attributeBytes = attributeBytes;
+    this.#parts.actionsBytes = 0;
+    this.#parts.egressKeyBytes = 0;
+    if (isUserspace) this.#gatherParts(columns, slot, frame);
+    const type = isUserspace ? UPCALL.action : UPCALL.psample;
     const hash = orderHash(this.#arena.i32, key, keyLines);
+    const now = this.#now[0]!;
     if (
-      this.#hasRoom(portNo, this.#writer.actionCharge(keyLines, attributeBytes, actionsBytes)) &&
-      this.#writer.action(
-        action === ACTION.userspace ? UPCALL.action : UPCALL.psample,
-        frame,
-        portNo,
-        hash,
-        packetBytes,
-        key,
-        keyLines,
-        this.#now[0]!,
-        attributes,
-        attributeBytes,
-        actions,
-        actionsBytes,
-      )
+      this.#hasRoom(portNo, this.#writer.actionCharge(keyLines, this.#parts)) &&
+      this.#writer.action(type, frame, portNo, hash, packetBytes, key, keyLines, now, this.#parts)
     ) {
       this.#sent(portNo, frame, COUNTER.upcall_action);
     } else {
@@ -243,12 +233,28 @@ export class UpcallSender implements MissSink {
     this.#arena.intrinsics.count(this.#portCounters + slot * PORT_COUNTER_BYTES + counter * 8, 1);
   }
 
-  #asksForActions(attributes: number, attributeBytes: number): boolean {
+  /** What a userspace() action asks for beside the packet and its key. */
+  #gatherParts(columns: BatchColumns, slot: number, frame: number): void {
+    const { attributes, attributeBytes } = this.#parts;
     const end = attributes + attributeBytes;
     for (let at = attributes; at + NLA_HEADER_BYTES <= end; ) {
-      if (this.#u16[(at >>> 1) + 1] === USERSPACE.actions) return true;
+      const type = this.#u16[(at >>> 1) + 1];
+      if (type === ASKS_FOR_ACTIONS) this.#gatherActions(this.#u32[columns.actions + slot]!);
+      else if (type === ASKS_FOR_EGRESS_KEY) {
+        const portNo = this.#u32[(at + NLA_HEADER_BYTES) >>> 2]!;
+        this.#parts.egressKeyBytes = this.#tunnels.findEgressKey(portNo, frame);
+        this.#parts.egressKey = this.#tunnels.egressKeyAt;
+      }
       at += (this.#u16[at >>> 1]! + 3) & ~3;
     }
-    return false;
+  }
+
+  /** The flow's list without the metadata that one for a single packet begins with. */
+  #gatherActions(list: number): void {
+    const at = this.#table.actionsOffset(list);
+    const bytes = this.#table.actionsBytes(list);
+    const metadataBytes = this.#u16[(at >>> 1) + 1] === ACTION_METADATA ? this.#u16[at >>> 1]! : 0;
+    this.#parts.actions = at + metadataBytes;
+    this.#parts.actionsBytes = bytes - metadataBytes;
   }
 }

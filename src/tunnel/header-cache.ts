@@ -8,13 +8,17 @@ import { TUNNEL_HEADER_BYTES_MAX } from "../action/attributes.ts";
 import type { Arena } from "../memory/arena.ts";
 import { TUNNEL_HEADER_COUNT, TUNNEL_HEADER_STRIDE } from "../memory/region-plan.ts";
 import { type ComposedHeader, composeHeader, type Unresolved } from "./compose.ts";
+import { composeEgressKey } from "./egress-key.ts";
 import { policyKey } from "./policy-key.ts";
 import type { TunnelView } from "./state.ts";
-import { readTunnelKey, type TunnelKey, writeTunnelKey } from "./tunnel-key.ts";
+import { readTunnelKey } from "./tunnel-key.ts";
 import type { TunnelVport } from "./vport.ts";
 
 const COUNT_MASK = TUNNEL_HEADER_COUNT - 1;
-/** Words of the longest set(tunnel) that is kept: all options of Geneve, addresses of IPv6, the rest. */
+/**
+ * Words of the longest set(tunnel) that is kept: all options of Geneve, addresses of IPv6, the rest. What the egress key
+ * may have beside it, a source, ports, a traffic class, fits into the rest of the entry's room.
+ */
 const KEY_WORDS_MAX = 104;
 /** A failure is looked at again so often: a neighbour is asked for again. */
 export const RETRY_MILLIS = 1000;
@@ -31,7 +35,7 @@ export class HeaderCache {
   readonly type = new Int32Array(TUNNEL_HEADER_COUNT);
   readonly outPort = new Int32Array(TUNNEL_HEADER_COUNT);
   readonly failure = new Int32Array(TUNNEL_HEADER_COUNT);
-  /** Bytes of the egress key behind the header. */
+  /** Bytes of the egress key behind the header, 0 when no route leads to where the packet is to go. */
   readonly keyBytes = new Int32Array(TUNNEL_HEADER_COUNT);
 
   readonly #arena: Arena;
@@ -75,6 +79,7 @@ export class HeaderCache {
     return this.#headers + entry * TUNNEL_HEADER_STRIDE;
   }
 
+  /** The key's part that depends on the packet is to be written into it (egress-key.ts). */
   egressKeyAt(entry: number): number {
     return this.headerAt(entry) + TUNNEL_HEADER_BYTES_MAX;
   }
@@ -126,6 +131,7 @@ export class HeaderCache {
     this.#ports[entry] = portNo;
     this.#innerTypes[entry] = innerType;
     this.failure[entry] = EGRESS_END.invalid;
+    this.keyBytes[entry] = 0;
     this.#failedMillis[entry] = this.#now[0]!;
     if (keyLength > KEY_WORDS_MAX * 4) return;
     const words = (keyLength + 3) >>> 2;
@@ -134,19 +140,21 @@ export class HeaderCache {
       keyAt === 0 ? policyKey(vport) : readTunnelKey(this.#arena.u8.slice(keyAt, keyAt + keyLength));
     if (key === undefined) return;
     const composition = composeHeader(vport, key, innerType, this.#view);
-    if (composition.kind === "header") this.#keep(entry, key, composition);
+    if (composition.kind === "header") this.#keep(entry, composition);
     else this.failure[entry] = EGRESS_END[composition.kind];
+    if (composition.kind === "header" || composition.kind === "unresolved") {
+      const egressKey = composeEgressKey(vport, key, composition.source, keyAt === 0);
+      this.keyBytes[entry] = egressKey.length;
+      this.#arena.u8.set(egressKey, this.egressKeyAt(entry));
+    }
     if (composition.kind === "unresolved") this.#resolve(composition);
   }
 
-  #keep(entry: number, key: TunnelKey, header: ComposedHeader): void {
+  #keep(entry: number, header: ComposedHeader): void {
     this.failure[entry] = EGRESS_END.none;
     this.headerBytes[entry] = header.bytes.length;
     this.type[entry] = header.type;
     this.outPort[entry] = header.outPort;
     this.#arena.u8.set(header.bytes, this.headerAt(entry));
-    const egressKey = writeTunnelKey({ ...key, source: header.source });
-    this.keyBytes[entry] = Math.min(egressKey.length, TUNNEL_HEADER_STRIDE - TUNNEL_HEADER_BYTES_MAX);
-    this.#arena.u8.set(egressKey.subarray(0, this.keyBytes[entry]), this.egressKeyAt(entry));
   }
 }

@@ -33,16 +33,28 @@ export function innerMarks(u8: Uint8Array, head: number, bytes: number, innerTyp
   return (((readBe32(u8, ip) >>> IPV6.classShift) & 0xff) << 8) | u8[ip + IPV6.hopLimit]!;
 }
 
+/** The outer traffic class of a packet with these marks. @param outer what the tunnel's settings say */
+export function inheritedTos(outer: number, marks: number, what: number): number {
+  if (marks === NOTHING_TO_INHERIT) return outer;
+  const tos = marks >>> 8;
+  const ecn = (tos & ECN_MASK) === ECN_CE ? ECN_ECT_0 : tos & ECN_MASK;
+  const dscp = (what & INHERIT_DSCP) === 0 ? outer & DSCP_MASK : tos & DSCP_MASK;
+  return dscp | ecn | (outer & ECN_MASK);
+}
+
+/** Traffic class and TTL of the outer header, as marks. @param outer those of the tunnel's settings */
+export function inheritedMarks(outer: number, marks: number, what: number): number {
+  const ttl = marks === NOTHING_TO_INHERIT || (what & INHERIT_TTL) === 0 ? outer & 0xff : marks & 0xff;
+  return (inheritedTos(outer >>> 8, marks, what) << 8) | ttl;
+}
+
 /** Writes the marks into the outer header of the frame at `head`. @param what INHERIT_* bits */
 export function inherit(u8: Uint8Array, head: number, marks: number, what: number): void {
   if (marks === NOTHING_TO_INHERIT) return;
   const ip = head + IP_AT;
-  const tos = marks >>> 8;
-  const ecn = (tos & ECN_MASK) === ECN_CE ? ECN_ECT_0 : tos & ECN_MASK;
   const isV4 = u8[ip]! >>> 4 === 4;
   const outer = isV4 ? u8[ip + IPV4.tos]! : (readBe32(u8, ip) >>> IPV6.classShift) & 0xff;
-  const dscp = (what & INHERIT_DSCP) === 0 ? outer & DSCP_MASK : tos & DSCP_MASK;
-  const tosAfter = dscp | ecn | (outer & ECN_MASK);
+  const tosAfter = inheritedTos(outer, marks, what);
   if (isV4) {
     setWord(u8, ip, IPV4.versionIhl, (u8[ip]! << 8) | tosAfter);
     if ((what & INHERIT_TTL) !== 0)

@@ -4,7 +4,7 @@ import { EMPTY_TUNNEL_KEY, type TunnelKey } from "./tunnel-key.ts";
 import type { TunnelVport } from "./vport.ts";
 
 /** When there is nothing to inherit from. */
-const TTL_DEFAULT = 64;
+export const TTL_DEFAULT = 64;
 
 /** The key as far as it is the same for all packets; undefined for a flow-based port, which has no remote end. */
 export function policyKey(vport: TunnelVport): TunnelKey | undefined {

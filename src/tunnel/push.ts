@@ -127,6 +127,16 @@ export class TunnelPush {
     return bytes >= GRE.headerBytes && bytes >= greHeaderBytes(readBe16(this.#u8, l4 + GRE.flags));
   }
 
+  /** The UDP source port that the packet would be sent from. @param innerType as push() has it */
+  sourcePort(frame: number, innerType: number): number {
+    return this.#portOf(this.#hash(frame, innerType));
+  }
+
+  #portOf(hash: number): number {
+    // The upper half of a product of 48 bits.
+    return this.#portMin + Math.floor((hash * this.#portCount) / 0x1_0000_0000);
+  }
+
   #hash(frame: number, innerType: number): number {
     const head = this.#packets.head(frame);
     const bytes = this.#packets.dataBytes(frame);
@@ -143,8 +153,7 @@ export class TunnelPush {
     hasChecksum: boolean,
   ): void {
     const u8 = this.#u8;
-    // The upper half of a product of 48 bits.
-    writeBe16(u8, udp + UDP.src, this.#portMin + Math.floor((hash * this.#portCount) / 0x1_0000_0000));
+    writeBe16(u8, udp + UDP.src, this.#portOf(hash));
     writeBe16(u8, udp + UDP.length, udpBytes);
     if (!hasChecksum) return;
     writeBe16(u8, udp + UDP.checksum, 0);

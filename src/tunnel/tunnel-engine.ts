@@ -15,10 +15,12 @@ import { readBe16 } from "../packet/bytes.ts";
 import { ETH, ETH_TYPE } from "../packet/link-headers.ts";
 import { IPV4, IPV6 } from "../packet/network-headers.ts";
 import { TUNNEL_TYPE } from "../packet/tunnel-headers.ts";
+import { AS_IT_IS, setPacketFields } from "./egress-key.ts";
 import { EGRESS_END, HeaderCache, type Resolve } from "./header-cache.ts";
-import { INHERIT_DSCP, INHERIT_ECN, INHERIT_TTL, inherit, innerMarks } from "./inherit.ts";
+import { INHERIT_DSCP, INHERIT_ECN, INHERIT_TTL, inherit, inheritedMarks, innerMarks } from "./inherit.ts";
 import { ipBytes, NO_IP } from "./ip.ts";
 import { POP_REFUSED } from "./outer-headers.ts";
+import { TTL_DEFAULT } from "./policy-key.ts";
 import { TunnelPop } from "./pop.ts";
 import { EGRESS_PORT_MAX, EGRESS_PORT_MIN, TunnelPush } from "./push.ts";
 import { type TunnelState, TunnelView } from "./state.ts";
@@ -28,7 +30,7 @@ import type { TunnelVport } from "./vport.ts";
 const ETH_BYTES: number = ETH.headerBytes;
 const IPV4_BYTES: number = IPV4.headerBytes;
 const IPV6_BYTES: number = IPV6.headerBytes;
-const TYPE_IPV6: number = ETH_TYPE.ipv6;
+const { ipv4: TYPE_IPV4, ipv6: TYPE_IPV6 } = ETH_TYPE;
 const L3 = PACKET_L3;
 const NO_FAILURE: number = EGRESS_END.none;
 /** Words of a tnl_push's argument: tnl_port, out_port, header length, type, then the header. */
@@ -54,6 +56,8 @@ interface EnginePort {
   readonly sequenceAt: number;
   /** INHERIT_* bits of packets under the port's own key. */
   readonly inherits: number;
+  /** Traffic class and TTL of the port's own key, as marks (inherit.ts). */
+  readonly marks: number;
   /** The far end's address as keys have it, 4 or 16 bytes; null when anybody may be it. */
   readonly remote: Uint8Array | null;
   /** The tunnel id that packets must have, eight bytes; null for any. */
@@ -66,10 +70,13 @@ export class TunnelEngine implements TunnelActions {
   egressFailure: number = NO_FAILURE;
   /** The port that the packet encapsulated last leaves by. */
   outPort = 0;
+  /** Arena offset of the key that findEgressKey() found last, valid until the next one. */
+  egressKeyAt = 0;
   poppedPort = 0;
   outerL3: number = ETH_BYTES;
   outerL4 = 0;
 
+  readonly #arena: Arena;
   readonly #u8: Uint8Array;
   readonly #u32: Uint32Array;
   readonly #packets: Packets;
@@ -90,6 +97,7 @@ export class TunnelEngine implements TunnelActions {
     resolve: Resolve,
   ) {
     const linear = arena.region("batches").offset + threadIndex * BATCH_BYTES + BATCH.linear;
+    this.#arena = arena;
     this.#u8 = arena.u8;
     this.#u32 = arena.u32;
     this.#packets = packets;
@@ -124,6 +132,7 @@ export class TunnelEngine implements TunnelActions {
       payloadType,
       sequenceAt,
       inherits,
+      marks: ((tos === "inherit" ? 0 : tos) << 8) | (ttl === "inherit" ? TTL_DEFAULT : ttl),
       remote: vport.remote === NO_IP ? null : ipBytes(vport.remote),
       inKey: typeof vport.inKey === "bigint" ? idBytes(vport.inKey) : null,
     });
@@ -192,19 +201,17 @@ export class TunnelEngine implements TunnelActions {
   /**
    * A packet put out of a tunnel port: encapsulates it under the key of setEgressKey(), or else the port's own.
    * Returns its first frame and sets `outPort`; NO_FRAME, packet untouched, when `egressFailure` says why.
-   * @param innerType as for push
    */
-  encapsulate(portNo: number, frame: number, innerType: number): number {
+  encapsulate(portNo: number, frame: number): number {
     const port = this.#ports.get(portNo);
     this.egressFailure = EGRESS_END.invalid;
     if (port === undefined) return NO_FRAME;
+    const innerType = this.#innerType(frame);
     const entry = this.#cache.find(port.vport, portNo, innerType, this.#keyAt, this.#keyBytes);
     this.egressFailure = this.#cache.failure[entry]!;
     if (this.egressFailure !== NO_FAILURE) return NO_FRAME;
     const isOwnKey = this.#keyAt === 0;
-    const marks = isOwnKey
-      ? innerMarks(this.#u8, this.#packets.head(frame), this.#packets.dataBytes(frame), innerType)
-      : 0;
+    const marks = isOwnKey ? this.#innerMarks(frame, innerType) : 0;
     const header = this.#cache.headerAt(entry);
     const type = this.#cache.type[entry]!;
     const headerBytes = this.#cache.headerBytes[entry]!;
@@ -217,6 +224,35 @@ export class TunnelEngine implements TunnelActions {
     if (isOwnKey) inherit(this.#u8, this.#packets.head(first), marks, port.inherits);
     this.outPort = this.#cache.outPort[entry]!;
     return first;
+  }
+
+  /**
+   * The tunnel key (OVS_TUNNEL_KEY_ATTR_*) that encapsulate() would send the packet under, at `egressKeyAt`, whether or
+   * not the next hop answers. Returns its bytes, 0 when the port is no tunnel or no route leads to its far end.
+   */
+  findEgressKey(portNo: number, frame: number): number {
+    const port = this.#ports.get(portNo);
+    if (port === undefined) return 0;
+    const innerType = this.#innerType(frame);
+    const entry = this.#cache.find(port.vport, portNo, innerType, this.#keyAt, this.#keyBytes);
+    const bytes = this.#cache.keyBytes[entry]!;
+    this.egressKeyAt = this.#cache.egressKeyAt(entry);
+    const marks =
+      this.#keyAt === 0
+        ? inheritedMarks(port.marks, this.#innerMarks(frame, innerType), port.inherits)
+        : AS_IT_IS;
+    setPacketFields(this.#arena, this.egressKeyAt, bytes, marks, this.#push.sourcePort(frame, innerType));
+    return bytes;
+  }
+
+  #innerMarks(frame: number, innerType: number): number {
+    return innerMarks(this.#u8, this.#packets.head(frame), this.#packets.dataBytes(frame), innerType);
+  }
+
+  /** 0 for an Ethernet frame; of a packet without Ethernet, IP tells itself. */
+  #innerType(frame: number): number {
+    if ((this.#packets.flags(frame) & L3) === 0) return 0;
+    return this.#u8[this.#packets.head(frame)]! >>> 4 === 6 ? TYPE_IPV6 : TYPE_IPV4;
   }
 
   /** The packet begins with Ethernet now, whatever it began with. @param header arena offset of what was put in front */

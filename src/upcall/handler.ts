@@ -206,6 +206,7 @@ export class Handler {
       hash: record.orderHash,
       attributes,
       actions: record.actions(),
+      egressTunnelKey: record.egressTunnelKey(),
     }));
     if (isTaken || pid === PSAMPLE_PID) return;
     const slot = this.#ports.slot(record.portNo);

@@ -20,6 +20,8 @@ export interface Upcall {
   readonly attributes: Uint8Array;
   /** The flow's actions when the userspace() action asked for them, else empty. */
   readonly actions: Uint8Array;
+  /** OVS_TUNNEL_KEY_ATTR_* that the packet would leave by `tunnel_out_port` under; empty when not asked for, or none. */
+  readonly egressTunnelKey: Uint8Array;
 }
 
 /** Takes an upcall; false when there is no room for it. */

@@ -13,8 +13,8 @@ export const OUTLET_BYTES_MAX = 1 << 20;
 const UPCALL_BYTES = 256;
 
 /** Bytes that an upcall takes of the queue until it was written out. */
-export const upcallBytes = ({ packet, attributes, actions }: Upcall): number =>
-  UPCALL_BYTES + KEY_BYTES + packet.length + attributes.length + actions.length;
+export const upcallBytes = ({ packet, attributes, actions, egressTunnelKey }: Upcall): number =>
+  UPCALL_BYTES + KEY_BYTES + packet.length + attributes.length + actions.length + egressTunnelKey.length;
 
 export class UpcallOutlet {
   readonly #bytesMax: number;

@@ -77,15 +77,32 @@ export class UpcallReader {
 
   /** Nested attributes of the userspace() action, a copy. */
   attributes(): Uint8Array {
-    const from = this.#at + UPCALL_RECORD.body + this.#keyBytes();
-    return this.#arena.u8.slice(from, from + this.#word(UPCALL_RECORD.attributeBytes));
+    return this.#copy(this.#keyBytes(), UPCALL_RECORD.attributeBytes);
   }
 
   /** The flow's actions when the userspace() action asked for them, a copy. */
   actions(): Uint8Array {
-    const attributeBytes = this.#word(UPCALL_RECORD.attributeBytes);
-    const from = this.#at + UPCALL_RECORD.body + this.#keyBytes() + ((attributeBytes + 7) & ~7);
-    return this.#arena.u8.slice(from, from + this.#word(UPCALL_RECORD.actionsBytes));
+    return this.#copy(
+      this.#keyBytes() + this.#padded(UPCALL_RECORD.attributeBytes),
+      UPCALL_RECORD.actionsBytes,
+    );
+  }
+
+  /** Nested attributes of the tunnel key that the packet would leave under, a copy; empty for none. */
+  egressTunnelKey(): Uint8Array {
+    const before = this.#padded(UPCALL_RECORD.attributeBytes) + this.#padded(UPCALL_RECORD.actionsBytes);
+    return this.#copy(this.#keyBytes() + before, UPCALL_RECORD.egressKeyBytes);
+  }
+
+  /** @param from offset in the body; `countField` of the record says how many bytes */
+  #copy(from: number, countField: number): Uint8Array {
+    const start = this.#at + UPCALL_RECORD.body + from;
+    return this.#arena.u8.slice(start, start + this.#word(countField));
+  }
+
+  /** What a part of so many bytes takes in the record. */
+  #padded(countField: number): number {
+    return (this.#word(countField) + 7) & ~7;
   }
 
   #keyBytes(): number {

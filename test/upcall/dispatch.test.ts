@@ -106,6 +106,7 @@ const upcallOf = (portNo: number, bytes: number): Upcall => ({
   hash: 0,
   attributes: new Uint8Array(0),
   actions: new Uint8Array(0),
+  egressTunnelKey: new Uint8Array(0),
 });
 
 t.test("however many ports flood a pid's queue, a quiet one finds room", async (t) => {

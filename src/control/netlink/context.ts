@@ -6,7 +6,6 @@ import type { Switch } from "../switch.ts";
 import type { SwitchView } from "../switch-view.ts";
 import type { Exchange } from "./exchange.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import type { EgressTunnel } from "./upcall-messages.ts";
 import { UpcallPids } from "./upcall-pids.ts";
 
 export interface NetlinkContext {
@@ -18,8 +17,6 @@ export interface NetlinkContext {
   readonly vlanLimit: number;
   readonly subscriptions: Subscriptions;
   readonly upcallPids: UpcallPids;
-  /** Absent while no port is a tunnel. */
-  readonly egressTunnel?: EgressTunnel | undefined;
 }
 
 /** Carries a request of a family out and answers it; acknowledgements are the caller's. */

@@ -54,8 +54,7 @@ export class Outlet {
       const bytes = upcallBytes(upcall);
       const written = (): void => this.#countWritten(pid, upcall.portNo, bytes);
       if (listener === undefined) written();
-      else
-        listener.deliver(encodeUpcall(upcall, this.#context.vlanLimit, this.#context.egressTunnel), written);
+      else listener.deliver(encodeUpcall(upcall, this.#context.vlanLimit), written);
     }
   }
 

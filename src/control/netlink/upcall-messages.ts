@@ -13,17 +13,9 @@ import { PSAMPLE_ATTRIBUTES, PSAMPLE_COMMAND } from "../../netlink/psample-messa
 import type { Upcall } from "../../upcall/pid-listeners.ts";
 import { encodeNotice } from "./exchange.ts";
 
-/** The tunnel key (OVS_TUNNEL_KEY_ATTR_*) that a port would send this packet with; undefined for a port without tunnel. */
-export type EgressTunnel = (portNo: number, key: Uint8Array) => Uint8Array | undefined;
-
-export function encodeUpcall(upcall: Upcall, vlanLimit: number, egressTunnel?: EgressTunnel): Uint8Array {
+export function encodeUpcall(upcall: Upcall, vlanLimit: number): Uint8Array {
   const command = PACKET_COMMAND[upcall.kind];
-  return encodeNotice(
-    FAMILY.packet,
-    command,
-    PACKET_ATTRIBUTES,
-    attributesOf(upcall, vlanLimit, egressTunnel),
-  );
+  return encodeNotice(FAMILY.packet, command, PACKET_ATTRIBUTES, attributesOf(upcall, vlanLimit));
 }
 
 /** A packet of psample(). */
@@ -41,17 +33,15 @@ export function encodeSample(upcall: Upcall, sequence: number): Uint8Array {
   });
 }
 
-function attributesOf(upcall: Upcall, vlanLimit: number, egressTunnel?: EgressTunnel): PacketAttributes {
-  const { packet, packetBytes, key, hash, attributes, actions } = upcall;
+function attributesOf(upcall: Upcall, vlanLimit: number): PacketAttributes {
+  const { packet, packetBytes, key, hash, attributes, actions, egressTunnelKey } = upcall;
   const userdata = findAttribute(attributes, USERSPACE.userdata);
-  const tunnelPort = findAttribute(attributes, USERSPACE.egressTunPort);
   const asksForActions = findAttribute(attributes, USERSPACE.actions) !== undefined;
   return {
     packet,
     key: attributesFromPacketKey(key, vlanLimit),
     userdata: userdata === undefined ? undefined : payloadOf(attributes, userdata),
-    egressTunnelKey:
-      tunnelPort === undefined ? undefined : egressTunnel?.(readWord(payloadOf(attributes, tunnelPort)), key),
+    egressTunnelKey: egressTunnelKey.length === 0 ? undefined : egressTunnelKey,
     actions: asksForActions ? actions : undefined,
     length: packetBytes === packet.length ? undefined : packetBytes,
     hash: BigInt(hash) | PACKET_HASH.software | PACKET_HASH.l4,

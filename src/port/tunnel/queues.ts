@@ -4,8 +4,7 @@
 // own. Counters: the port's tx packets and bytes, inner ones; drops under tunnel_key, tunnel_route, tunnel_neighbour,
 // no_frame.
 import { DROP } from "../../datapath/drop-reason.ts";
-import { NO_FRAME, PACKET_L3 } from "../../memory/frame-layout.ts";
-import { ETH_TYPE } from "../../packet/link-headers.ts";
+import { NO_FRAME } from "../../memory/frame-layout.ts";
 import { TUNNEL_TYPE, type TunnelTypeName } from "../../packet/tunnel-headers.ts";
 import { EGRESS_END } from "../../tunnel/header-cache.ts";
 import { tunnelVport } from "../../tunnel/vport.ts";
@@ -13,8 +12,6 @@ import { PORT_COUNTER } from "../counters.ts";
 import type { QueueAttachment, QueueContext, QueueFactory, TxQueue } from "../port.ts";
 
 // Module constants, because V8 folds them and loads an imported table anew each time.
-const L3 = PACKET_L3;
-const { ipv4: TYPE_IPV4, ipv6: TYPE_IPV6 } = ETH_TYPE;
 const { tx_packets: TX_PACKETS, tx_bytes: TX_BYTES, tx_dropped: TX_DROPPED } = PORT_COUNTER;
 const REASONS = new Uint8Array(4);
 REASONS[EGRESS_END.none] = DROP.no_frame;
@@ -48,7 +45,7 @@ class TunnelTxQueue implements TxQueue {
   put(frame: number): void {
     const { packets, tunnels, portCounters } = this.#context;
     const innerBytes = packets.packetBytes(frame);
-    const first = tunnels.encapsulate(this.portNo, frame, this.#innerType(frame));
+    const first = tunnels.encapsulate(this.portNo, frame);
     if (first === NO_FRAME) {
       this.#drop(frame);
       return;
@@ -56,13 +53,6 @@ class TunnelTxQueue implements TxQueue {
     portCounters.add(TX_PACKETS, 1);
     portCounters.add(TX_BYTES, innerBytes);
     this.#context.forward(tunnels.outPort, first);
-  }
-
-  /** 0 for an Ethernet frame; of a packet without Ethernet, IP tells itself. */
-  #innerType(frame: number): number {
-    const { packets, arena } = this.#context;
-    if ((packets.flags(frame) & L3) === 0) return 0;
-    return arena.u8[packets.head(frame)]! >>> 4 === 6 ? TYPE_IPV6 : TYPE_IPV4;
   }
 
   #drop(frame: number): void {
