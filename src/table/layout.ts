@@ -63,6 +63,8 @@ export const SUBTABLE = {
   blockCount: 2,
   /** Flows in this subtable, for statistics. Cold. */
   flowCount: 3,
+  /** The mask's number (mask-numbers.ts): compiled code jumps by it. Hot. */
+  maskNumber: 4,
   /** Three words for each mask word that is not zero: its index in a key, its bits, its index in a stored key. Hot. */
   words: 16,
   /** Indices of the blocks that are not zero, ascending. Hot in vector code. */

@@ -15,6 +15,7 @@ import { threadCount } from "../memory/region-plan.ts";
 import { BucketArray, type BucketContext } from "./bucket-array.ts";
 import { type HashSeeds, hashSeeds, hashWords } from "./hash.ts";
 import { listOffset, ROOT, SUBTABLE, SUBTABLE_WORDS, subtableHitsOffset, subtableWord } from "./layout.ts";
+import { MaskNumbers } from "./mask-numbers.ts";
 
 const KEY_WORDS = KEY_BYTES / 4;
 const BLOCK_WORDS = KEY_BLOCK_BYTES / 4;
@@ -41,6 +42,7 @@ export class Subtables {
   readonly #byMask = new Map<number, Subtable[]>();
   readonly #byId: (Subtable | undefined)[] = [];
   readonly #freeIds: number[] = [];
+  readonly #maskNumbers = new MaskNumbers();
   /** What the list in force names, in its order. */
   #listed: Subtable[] = [];
   #publications = 0;
@@ -221,6 +223,9 @@ export class Subtables {
     this.#i32[subtable + SUBTABLE.wordCount] = words;
     this.#i32[subtable + SUBTABLE.blockCount] = blocks;
     this.#i32[subtable + SUBTABLE.flowCount] = 0;
+    this.#i32[subtable + SUBTABLE.maskNumber] = this.#maskNumbers.of(
+      this.#arena.u8.subarray(mask * 4, mask * 4 + KEY_BYTES),
+    );
   }
 
   #hasMask(id: number): boolean {
