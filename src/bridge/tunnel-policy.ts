@@ -1,7 +1,8 @@
 // What is addressed to a tunnel endpoint of ours: a packet of a tunnel gets a megaflow that ends the tunnel
 // (tnl_pop), as OVS's tnl_port_map answers; ARP and neighbour discovery for our addresses are answered and learned
-// from. Everything else the policy behind it decides.
+// from. Everything else the policy behind it decides; what came out of a tunnel keeps its congestion marks then.
 import { ACTION } from "../action/attributes.ts";
+import { parseActions } from "../action/odp/parse-actions.ts";
 import { FRAG_NO, K } from "../flow/fields.ts";
 import { fieldBytes, getNumber, newKey, setOnes } from "../flow/key.ts";
 import { NlWriter } from "../flow/nlattr.ts";
@@ -15,12 +16,22 @@ import { ARP_OPERATION, arpReply, neighbourAdvertisement } from "../tunnel/resol
 import type { Listener, TunnelState } from "../tunnel/state.ts";
 import type { Changes, Decision, FlowDecision, OwnPacket, Policy } from "../upcall/policy.ts";
 
+const ECN_MASK = 3;
+const ECN_NOT_ECT = 0;
+const ECN_CE = 3;
+const NO_ACTIONS = new Uint8Array(0);
+/** By Ethertype: what marks a packet. */
+const MARKS: ReadonlyMap<number, Uint8Array> = new Map<number, Uint8Array>([
+  [ETH_TYPE.ipv4, parseActions("set(ipv4(tos=0x3/0x3))")],
+  [ETH_TYPE.ipv6, parseActions("set(ipv6(tclass=0x3/0x3))")],
+]);
 const CHANGED_ALL: Changes = { all: true, subjects: new Set() };
 
 export class TunnelPolicy implements Policy {
   readonly #inner: Policy;
   #endpoints: ReadonlyMap<number, Endpoint> = new Map();
   #listeners: readonly Listener[] = [];
+  #tunnelPorts: ReadonlySet<number> = new Set();
   #hasChanged = false;
 
   /** @param inner decides what this one does not */
@@ -31,15 +42,19 @@ export class TunnelPolicy implements Policy {
   setState({ endpoints, listeners }: Pick<TunnelState, "endpoints" | "listeners">): void {
     this.#endpoints = new Map(endpoints.map((endpoint) => [endpoint.portNo, endpoint]));
     this.#listeners = listeners;
+    this.#tunnelPorts = new Set(listeners.map(({ portNo }) => portNo));
     this.#hasChanged = true;
   }
 
   decide(key: Uint8Array, nowMillis: number): Decision {
-    return this.#popDecision(key) ?? this.#inner.decide(key, nowMillis);
+    return this.#popDecision(key) ?? this.#keepCongestion(key, this.#inner.decide(key, nowMillis));
   }
 
   review(key: Uint8Array): Decision | null {
-    return this.#popDecision(key) ?? this.#inner.review(key);
+    const popped = this.#popDecision(key);
+    if (popped !== undefined) return popped;
+    const decision = this.#inner.review(key);
+    return decision === null ? null : this.#keepCongestion(key, decision);
   }
 
   refresh(key: Uint8Array, usedMillis: number, bytes: number): void {
@@ -73,6 +88,11 @@ export class TunnelPolicy implements Policy {
     return this.#endpoints.get(getNumber(key, "in_port"));
   }
 
+  #keepCongestion(key: Uint8Array, decision: Decision): Decision {
+    if (decision.kind !== "flow" || !this.#tunnelPorts.has(getNumber(key, "in_port"))) return decision;
+    return underOuterEcn(key, decision);
+  }
+
   #popDecision(key: Uint8Array): FlowDecision | undefined {
     const endpoint = this.#endpointOf(key);
     if (endpoint === undefined) return undefined;
@@ -85,6 +105,23 @@ export class TunnelPolicy implements Policy {
     actions.putU32(ACTION.tunnelPop, listener.portNo);
     return { kind: "flow", mask: popMask(key, listener), actions: actions.finish(), subjects: [] };
   }
+}
+
+/**
+ * What an outer header with CE (RFC 3168 section 9.1.1, RFC 6040 section 4.2) means for the packet inside: CE goes in,
+ * and a packet that cannot carry it is dropped. Other combinations leave the inner mark, as in OVS (tnl_process_ecn).
+ */
+function underOuterEcn(key: Uint8Array, { mask, actions, ...decision }: FlowDecision): FlowDecision {
+  const widened = mask.slice();
+  widened[K.tun_tos]! |= ECN_MASK;
+  const mark = MARKS.get(getNumber(key, "eth_type"));
+  if (mark === undefined || (key[K.tun_tos]! & ECN_MASK) !== ECN_CE)
+    return { ...decision, mask: widened, actions };
+  widened[K.nw_tos]! |= ECN_MASK;
+  const inner = key[K.nw_tos]! & ECN_MASK;
+  if (inner === ECN_NOT_ECT) return { ...decision, mask: widened, actions: NO_ACTIONS };
+  const isMarked = inner === ECN_CE || actions.length === 0;
+  return { ...decision, mask: widened, actions: isMarked ? actions : Buffer.concat([mark, actions]) };
 }
 
 function destinationOf(key: Uint8Array): Ip | undefined {
