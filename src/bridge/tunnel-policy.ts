@@ -14,7 +14,7 @@ import { type Ip, ipFromBytes } from "../tunnel/ip.ts";
 import { findListener } from "../tunnel/listeners.ts";
 import { ARP_OPERATION, arpReply, neighbourAdvertisement } from "../tunnel/resolution.ts";
 import type { Listener, TunnelState } from "../tunnel/state.ts";
-import type { Changes, Decision, FlowDecision, OwnPacket, Policy } from "../upcall/policy.ts";
+import type { Changes, Decision, FlowDecision, OwnPacket, Policy, PolicyPacket } from "../upcall/policy.ts";
 
 const ECN_MASK = 3;
 const ECN_NOT_ECT = 0;
@@ -63,6 +63,10 @@ export class TunnelPolicy implements Policy {
 
   tick(nowMillis: number): boolean {
     return this.#inner.tick(nowMillis);
+  }
+
+  nextPacket(): PolicyPacket | undefined {
+    return this.#inner.nextPacket?.();
   }
 
   takeChanges(): Changes | null {

@@ -3,14 +3,17 @@ import { Command, InvalidArgumentError } from "commander";
 import * as v from "valibot";
 import { configSchema } from "../control/config/schema.ts";
 import { FlowFileError } from "../control/flow-file.ts";
+import type { OfflineBond } from "../control/offline-bonds.ts";
 import { CaptureError } from "../packet/capture.ts";
 import { type BenchResult, bench } from "../perf/bench.ts";
+import { BOND_HELP, BOND_OPTION, collectBond } from "./bond-option.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
 import { Progress, type ProgressOptions, withProgressOptions } from "./progress.ts";
 
 interface BenchCommandOptions extends ProgressOptions {
   readonly rx: string;
   readonly flows: string;
+  readonly bond: OfflineBond[];
   readonly seconds: number;
   readonly json?: boolean;
 }
@@ -22,16 +25,24 @@ export function benchCommand(): Command {
     )
     .requiredOption("--rx <file>", "capture whose frames come in on port 1, again and again")
     .requiredOption("--flows <file>", "flows, as dump-flows prints them or FLOW ACTIONS")
+    .option(BOND_OPTION, BOND_HELP, collectBond, [])
     .option("--seconds <n>", "how long to measure", positiveNumber, 3)
     .option("--json", "result as JSON")
     .action(run);
 }
 
-async function run({ rx, flows: flowFile, seconds, json, ...options }: BenchCommandOptions): Promise<void> {
+async function run({
+  rx,
+  flows: flowFile,
+  bond: bonds,
+  seconds,
+  json,
+  ...options
+}: BenchCommandOptions): Promise<void> {
   const { policy } = v.parse(configSchema, { policy: { type: "flows" } });
   const progress = new Progress(options);
   try {
-    const result = await bench({ rx, flowFile, seconds, policy, onProgress: progress.show });
+    const result = await bench({ rx, flowFile, seconds, policy, bonds, onProgress: progress.show });
     progress.end();
     process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : formatResult(result));
   } catch (error) {

@@ -5,15 +5,18 @@ import { formatBooks } from "../control/books.ts";
 import { configSchema } from "../control/config/schema.ts";
 import { flowJson, formatFlowLine } from "../control/flow-entry.ts";
 import { FlowFileError } from "../control/flow-file.ts";
+import type { OfflineBond } from "../control/offline-bonds.ts";
 import { type PortFile, type ReplayResult, replay } from "../control/replay.ts";
 import { CaptureError } from "../packet/capture.ts";
 import { PORT_NO_MAX } from "../port/port.ts";
+import { BOND_HELP, BOND_OPTION, collectBond } from "./bond-option.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
 import { Progress, type ProgressOptions, withProgressOptions } from "./progress.ts";
 
 interface ReplayCommandOptions extends ProgressOptions {
   readonly in: PortFile[];
   readonly out: PortFile[];
+  readonly bond: OfflineBond[];
   readonly flows?: string;
   readonly policy?: "learn" | "flows";
   readonly vlanLimit: number;
@@ -34,6 +37,7 @@ export function replayCommand(): Command {
       [],
     )
     .option("--out <port=file>", "where a port's output goes; any number of times", collectPortFile, [])
+    .option(BOND_OPTION, BOND_HELP, collectBond, [])
     .option("--flows <file>", "flows to install first, as dump-flows prints them or FLOW ACTIONS")
     .addOption(
       new Option("--policy <policy>", "what becomes of misses; flows when --flows is given").choices([
@@ -54,9 +58,9 @@ async function run(options: ReplayCommandOptions): Promise<void> {
   const { policy } = v.parse(configSchema, { policy: { type } });
   const progress = new Progress(options);
   try {
-    const { in: inputs, out: outputs, flows: flowFile, vlanLimit, seed } = options;
+    const { in: inputs, out: outputs, bond: bonds, flows: flowFile, vlanLimit, seed } = options;
     const onProgress = progress.show;
-    const result = await replay({ inputs, outputs, flowFile, policy, vlanLimit, seed, onProgress });
+    const result = await replay({ inputs, outputs, bonds, flowFile, policy, vlanLimit, seed, onProgress });
     progress.end();
     print(result, options);
   } catch (error) {

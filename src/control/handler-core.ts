@@ -34,17 +34,25 @@ export interface PortNews extends LinkState {
   readonly vlan: PortVlan;
 }
 
+/** Who wants to know what. */
+export interface HandlerListeners {
+  /** A neighbour of a tunnel endpoint told its address. */
+  readonly onLearned?: (neighbour: Neighbour) => void;
+  /** What became of a bond, in words. */
+  readonly onBondNotice?: (text: string) => void;
+}
+
 export function createHandlerCore(
   arena: Arena,
   policyConfig: Config["policy"],
   clock: Clock,
   debugLedger: boolean,
   bondSettings: readonly BondSettings[] = [],
-  onLearned: (neighbour: Neighbour) => void = () => {},
+  { onLearned, onBondNotice }: HandlerListeners = {},
 ): HandlerCore {
   const epochs = new EpochWriter(arena);
   const table = new ObservedTable(arena, epochs);
-  const bonds = new Bonds(bondSettings, new BondTable(arena));
+  const bonds = new Bonds(bondSettings, new BondTable(arena), onBondNotice);
   const learn =
     policyConfig.type === "learn"
       ? new LearnPolicy({
@@ -64,7 +72,7 @@ export function createHandlerCore(
     debugLedger,
     flowIdleMillis: policyConfig["flow-idle-millis"],
     flowLimit: policyConfig["flow-limit"],
-    onLearned,
+    ...(onLearned === undefined ? {} : { onLearned }),
   });
   return { handler, table, learn, bonds, tunnels };
 }

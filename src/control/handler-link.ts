@@ -25,10 +25,15 @@ const MESSAGES_IN_FLIGHT = 2;
 
 /**
  * Events: `failed` when the thread ended by itself, `output` with what nobody asked for, `neighbour` when one told its
- * address at a tunnel endpoint.
+ * address at a tunnel endpoint, `bondNotice` with what became of a bond.
  */
 export class HandlerLink
-  extends EventEmitter<{ failed: [Error]; output: [HandlerOutput]; neighbour: [Neighbour] }>
+  extends EventEmitter<{
+    failed: [Error];
+    output: [HandlerOutput];
+    neighbour: [Neighbour];
+    bondNotice: [string];
+  }>
   implements FlowWriter
 {
   readonly #worker: Worker;
@@ -50,6 +55,10 @@ export class HandlerLink
       }
       if ("neighbour" in message) {
         this.emit("neighbour", message.neighbour);
+        return;
+      }
+      if ("bondNotice" in message) {
+        this.emit("bondNotice", message.bondNotice);
         return;
       }
       this.#waiting.get(message.id)?.resolve(message.answer);

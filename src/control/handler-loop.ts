@@ -48,9 +48,10 @@ export class HandlerLoop {
   constructor({ handle, policy, bonds, debugLedger }: HandlerSettings, port: MessagePort) {
     const arena = new Arena(handle);
     this.#port = port;
-    this.#core = createHandlerCore(arena, policy, this.#clock, debugLedger, bonds, (neighbour) =>
-      port.postMessage({ neighbour } satisfies HandlerMessage),
-    );
+    this.#core = createHandlerCore(arena, policy, this.#clock, debugLedger, bonds, {
+      onLearned: (neighbour) => port.postMessage({ neighbour } satisfies HandlerMessage),
+      onBondNotice: (bondNotice) => port.postMessage({ bondNotice } satisfies HandlerMessage),
+    });
     this.#doorbell = new DoorbellListener(arena);
     this.#ringer = new DoorbellRinger(arena);
     this.#counters = new ThreadCounters(arena, handlerThread(arena.plan.sizes));

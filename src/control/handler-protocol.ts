@@ -103,11 +103,12 @@ export interface WrittenOutput {
   readonly flowEvents: number;
 }
 
-/** An answer, output, or a neighbour of a tunnel endpoint that told its address. */
+/** An answer, output, a neighbour of a tunnel endpoint that told its address, or what became of a bond, for the log. */
 export type HandlerMessage =
   | HandlerAnswer
   | { readonly output: HandlerOutput }
-  | { readonly neighbour: Neighbour };
+  | { readonly neighbour: Neighbour }
+  | { readonly bondNotice: string };
 
 export interface HandlerAnswer {
   readonly id: number;

@@ -1,5 +1,7 @@
 // A switch in one thread with time that its owner sets: the same ports, worker, handler and table as the daemon's, taken in
 // turns. Replay, bench and tests run on it; a run with the same input gives the same result.
+import type { BondSettings } from "../bridge/bond/bond.ts";
+import { TRUNK_OF_ALL } from "../bridge/learn/vlan.ts";
 import { Arena } from "../memory/arena.ts";
 import { VirtualClock } from "../memory/clock.ts";
 import { EpochWriter } from "../memory/epoch.ts";
@@ -14,7 +16,7 @@ import type { Handler } from "../upcall/handler.ts";
 import type { Config } from "./config/schema.ts";
 import { PORT_DRIVERS } from "./drivers.ts";
 import { FlowService, type FlowWriter } from "./flow-service.ts";
-import { createHandlerCore, type HandlerCore } from "./handler-core.ts";
+import { closePort, createHandlerCore, type HandlerCore, openPort } from "./handler-core.ts";
 import { Ports } from "./ports.ts";
 import type { PortWorkers } from "./queue-sharing.ts";
 import { Tunnels } from "./tunnels.ts";
@@ -28,6 +30,7 @@ export interface OfflineOptions {
   readonly vlanLimit: number;
   readonly seed: number;
   readonly debugLedger?: boolean;
+  readonly bonds?: readonly BondSettings[];
   /** Port types beside the switch's own. */
   readonly drivers?: ReadonlyMap<PortType, PortDriver>;
   readonly factories?: PmdOptions["factories"];
@@ -50,6 +53,7 @@ export class OfflineSwitch {
     vlanLimit,
     seed,
     debugLedger = false,
+    bonds = [],
     drivers = PORT_DRIVERS,
     factories,
   }: OfflineOptions) {
@@ -57,9 +61,9 @@ export class OfflineSwitch {
     new EpochWriter(this.arena).initialise();
     fillReserve(this.arena);
     setHashSeed(this.arena, seed);
-    const core = createHandlerCore(this.arena, policy, this.clock, debugLedger, [], (neighbour) =>
-      this.tunnels.learn(neighbour),
-    );
+    const core = createHandlerCore(this.arena, policy, this.clock, debugLedger, bonds, {
+      onLearned: (neighbour) => this.tunnels.learn(neighbour),
+    });
     this.handler = core.handler;
     this.table = core.table;
     this.learn = core.learn;
@@ -85,8 +89,12 @@ export class OfflineSwitch {
         core.tunnels.setState(state);
       },
     });
-    this.ports.on("added", ({ portNo }) => this.learn?.setPort(portNo));
-    this.ports.on("removed", ({ portNo }) => this.learn?.removePort(portNo));
+    this.ports.on("added", (port) => {
+      const { up, mac } = port.status();
+      const news = { portNo: port.portNo, name: port.spec.name, vlan: TRUNK_OF_ALL, isUp: up, mac };
+      openPort(core, news, this.clock.millis());
+    });
+    this.ports.on("removed", ({ portNo }) => closePort(core, portNo, this.clock.millis()));
     this.flows = new FlowService(this.arena, this.#writer(), true);
   }
 

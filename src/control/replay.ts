@@ -14,6 +14,7 @@ import { type MergedPacket, mergeCaptures } from "./capture-merge.ts";
 import type { Config } from "./config/schema.ts";
 import { type FlowFileEntry, parseFlowFile } from "./flow-file.ts";
 import { installFlows } from "./flow-install.ts";
+import { type OfflineBond, offlineBondSettings, offlinePortName } from "./offline-bonds.ts";
 import { OfflineSwitch } from "./offline-switch.ts";
 import type { ProgressListener } from "./progress.ts";
 
@@ -24,6 +25,7 @@ export interface ReplayOptions {
   readonly outputs: readonly PortFile[];
   readonly flowFile: string | undefined;
   readonly policy: Config["policy"];
+  readonly bonds: readonly OfflineBond[];
   readonly vlanLimit: number;
   readonly seed: number;
   readonly onProgress?: ProgressListener;
@@ -51,7 +53,7 @@ const NO_PORTS = { numbers: new Map<string, number>(), names: new Map<number, st
 
 /** @throws FlowFileError, CaptureError, or the system's error; output files may be incomplete then */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
-  const { flowFile, policy, vlanLimit, seed } = options;
+  const { flowFile, policy, bonds, vlanLimit, seed } = options;
   const entries =
     flowFile === undefined
       ? []
@@ -60,6 +62,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const offline = new OfflineSwitch({
     sizes: { ...DEFAULT_SIZES, portCountMax: 1024 },
     policy,
+    bonds: offlineBondSettings(bonds),
     vlanLimit,
     seed,
   });
@@ -114,19 +117,20 @@ function checkOutputs({ inputs, outputs }: ReplayOptions): void {
   }
 }
 
-/** Ports that frames come from or go to by an option, and those that a flow sends to. */
+/** Ports that frames come from or go to by an option, members of bonds, and those that a flow sends to. */
 async function addPorts(
   offline: OfflineSwitch,
-  { inputs, outputs }: ReplayOptions,
+  { inputs, outputs, bonds }: ReplayOptions,
   entries: readonly FlowFileEntry[],
 ): Promise<Map<number, DummyPort>> {
   const numbers = new Set([...inputs, ...outputs].map(([portNo]) => portNo));
+  for (const { portNos } of bonds) for (const portNo of portNos) numbers.add(portNo);
   for (const { entry } of entries)
     for (const portNo of outputPorts(entry.actions)) if (portNo <= PORT_NO_MAX) numbers.add(portNo);
   const ports = new Map<number, DummyPort>();
   for (const portNo of [...numbers].sort((a, b) => a - b)) {
     const port = await offline.ports.add({
-      name: `port${portNo}`,
+      name: offlinePortName(portNo),
       type: "dummy",
       portNo,
       options: { mtu: MTU },

@@ -68,6 +68,7 @@ export class Switch implements SwitchView {
     this.handler.on("failed", (error) =>
       log.module("handler").fatal(`the handler ended: ${error.stack ?? error.message}`),
     );
+    this.handler.on("bondNotice", (text) => log.module("bridge").info(text));
     this.supervisor = new Supervisor(arena, {
       worker: {
         vlanLimit: config["vlan-limit"],

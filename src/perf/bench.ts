@@ -10,6 +10,7 @@ import type { Config } from "../control/config/schema.ts";
 import { PORT_DRIVERS } from "../control/drivers.ts";
 import { type FlowFileEntry, parseFlowFile } from "../control/flow-file.ts";
 import { installFlows } from "../control/flow-install.ts";
+import { type OfflineBond, offlineBondSettings, offlinePortName } from "../control/offline-bonds.ts";
 import { type OfflineOptions, OfflineSwitch } from "../control/offline-switch.ts";
 import type { ProgressListener } from "../control/progress.ts";
 import { attributes } from "../flow/nlattr.ts";
@@ -38,6 +39,7 @@ export interface BenchOptions {
   readonly flowFile: string;
   readonly seconds: number;
   readonly policy: Config["policy"];
+  readonly bonds: readonly OfflineBond[];
   readonly onProgress?: ProgressListener;
 }
 
@@ -55,18 +57,19 @@ export interface BenchResult {
 
 /** @throws Error when there is nothing to measure or the result does not add up */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
-  const { rx, flowFile, seconds, policy, onProgress = () => undefined } = options;
+  const { rx, flowFile, seconds, bonds, onProgress = () => undefined } = options;
   const entries = parseFlowFile(readFileSync(flowFile, "utf8"), flowFile, NO_PORTS, 1);
   const frames = [...mergeCaptures([[BENCH_PORT_NO, rx]])].map(({ bytes }) => bytes);
   if (frames.length === 0) throw new Error(`${rx}: no packet to send`);
-  const portNos = benchPorts(entries);
+  const portNos = benchPorts(entries, bonds);
   const traffic = new MemoryTraffic(frames, await expectedOutputs(frames, entries, portNos, options));
   const offline = new OfflineSwitch({
-    ...benchOptions(frames, entries.length, portNos.length, policy),
+    ...benchOptions(frames, entries.length, portNos.length, options),
     drivers: new Map([...PORT_DRIVERS, ["null", memoryDriver(traffic, BENCH_PORT_NO)]]),
     factories: new Map([...QUEUE_FACTORIES, ["null", memoryQueues(traffic)]]),
   });
-  for (const portNo of portNos) await offline.ports.add({ name: `port${portNo}`, type: "null", portNo });
+  for (const portNo of portNos)
+    await offline.ports.add({ name: offlinePortName(portNo), type: "null", portNo });
   await installFlows(offline.flows.writer, [entries]);
   loopFor(offline, WARM_UP_SECONDS, (done, total) =>
     onProgress({ doing: "bench: warming up", done, total, unit: "seconds" }),
@@ -124,9 +127,9 @@ async function check(offline: OfflineSwitch, traffic: MemoryTraffic, packets: nu
   };
 }
 
-/** The source and every port that a flow sends to. */
-function benchPorts(entries: readonly FlowFileEntry[]): number[] {
-  const numbers = new Set([BENCH_PORT_NO]);
+/** The source, members of bonds, and every port that a flow sends to. */
+function benchPorts(entries: readonly FlowFileEntry[], bonds: readonly OfflineBond[]): number[] {
+  const numbers = new Set([BENCH_PORT_NO, ...bonds.flatMap(({ portNos }) => portNos)]);
   for (const { entry } of entries) {
     const view = new DataView(entry.actions.buffer, entry.actions.byteOffset, entry.actions.length);
     for (const { type, start } of attributes(entry.actions)) {
@@ -141,7 +144,7 @@ function benchOptions(
   frames: readonly Uint8Array[],
   flowCount: number,
   portCount: number,
-  policy: Config["policy"],
+  { policy, bonds }: BenchOptions,
 ): OfflineOptions {
   const sizes = {
     ...DEFAULT_SIZES,
@@ -150,7 +153,7 @@ function benchOptions(
     portCountMax: Math.max(16, portCount + 1),
     kernelRingBytes: Math.ceil(sourcesBytes(frames) / 4096 + 2) * 4096,
   };
-  return { sizes, policy, vlanLimit: 1, seed: 0 };
+  return { sizes, policy, bonds: offlineBondSettings(bonds), vlanLimit: 1, seed: 0 };
 }
 
 /** What the switch makes of each frame, one by one over dummy ports. */
@@ -158,16 +161,17 @@ async function expectedOutputs(
   frames: readonly Uint8Array[],
   entries: readonly FlowFileEntry[],
   portNos: readonly number[],
-  { policy, onProgress = () => undefined }: BenchOptions,
+  bench: BenchOptions,
 ): Promise<Set<string>> {
-  const options = benchOptions(frames, entries.length, portNos.length, policy);
+  const { onProgress = () => undefined } = bench;
+  const options = benchOptions(frames, entries.length, portNos.length, bench);
   const ringBytes = (portNos.length + 1) * 65536;
   const offline = new OfflineSwitch({ ...options, sizes: { ...options.sizes, kernelRingBytes: ringBytes } });
   const expected = new Set<string>();
   const ports = [];
   for (const portNo of portNos) {
     const port = await offline.ports.add({
-      name: `port${portNo}`,
+      name: offlinePortName(portNo),
       type: "dummy",
       portNo,
       options: { mtu: 9000 },

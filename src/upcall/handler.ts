@@ -16,7 +16,7 @@ import { COUNTER, ThreadCounters } from "../datapath/counters.ts";
 import { DROP } from "../datapath/drop-reason.ts";
 import { REINJECT } from "../datapath/reinject-entry.ts";
 import { UPCALL } from "../datapath/upcall-record.ts";
-import { applyMask } from "../flow/key.ts";
+import { applyMask, newKey, setNumber } from "../flow/key.ts";
 import { findAttribute, NlWriter } from "../flow/nlattr.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { Clock } from "../memory/clock.ts";
@@ -33,13 +33,15 @@ import { Answers } from "./answers.ts";
 import { Injector } from "./injector.ts";
 import { isAsReceived, underMetadata } from "./packet-metadata.ts";
 import { PidListeners, PSAMPLE_PID, type Upcall } from "./pid-listeners.ts";
-import type { Decision, FlowDecision, OwnPacket, Policy } from "./policy.ts";
+import type { Decision, FlowDecision, OwnPacket, Policy, PolicyPacket } from "./policy.ts";
 import { Revalidator, type RevalidatorLimits } from "./revalidator.ts";
 import { UpcallDispatch } from "./upcall-dispatch.ts";
 import { UpcallReader } from "./upcall-reader.ts";
 
 /** Records of one worker before the next worker's turn. */
 const RECORDS_PER_TURN = 32;
+/** Packets of the policy's own in one step: half a millisecond. */
+const PACKETS_PER_STEP = 32;
 const SORT_MILLIS = 1000;
 /** The policy's own work is due this often: delays of a bond's members are this exact. */
 const TICK_MILLIS = 100;
@@ -84,6 +86,7 @@ export class Handler {
   #lastSortMillis: number;
   #lastTickMillis: number;
   #isTicking = false;
+  #unsent: PolicyPacket | undefined;
   /** The worker whose turn it is. */
   #turn = 0;
 
@@ -158,8 +161,30 @@ export class Handler {
       this.#lastSortMillis = now;
       this.#table.sortSubtables();
     }
+    const sends = this.#sendPackets();
     const tableWorks = this.#table.step();
-    return this.revalidator.step() || tableWorks || this.#isTicking;
+    return this.revalidator.step() || tableWorks || this.#isTicking || sends;
+  }
+
+  /** Sends what the policy has to send, as far as there is room. True when there is more to do at once. */
+  #sendPackets(): boolean {
+    for (let sent = 0; sent < PACKETS_PER_STEP; sent += 1) {
+      this.#unsent ??= this.#policy.nextPacket?.();
+      if (this.#unsent === undefined) return false;
+      // What finds no room is tried again when somebody has worked meanwhile, with the next step.
+      if (!this.#sendOut(this.#unsent)) return false;
+      this.#unsent = undefined;
+    }
+    return true;
+  }
+
+  /** As if it had come in by the port that it leaves by. */
+  #sendOut({ portNo, packet }: PolicyPacket): boolean {
+    const key = newKey();
+    setNumber(key, "in_port", portNo);
+    const output = new NlWriter();
+    output.putU32(ACTION.output, portNo);
+    return this.injector.inject({ packet, key, actions: output.finish() }) === null;
   }
 
   /** Gives frames back at the end; nothing is taken afterwards. */
@@ -217,7 +242,7 @@ export class Handler {
     const key = record.key();
     const own = this.#policy.own?.(key, () => this.#packets.toBytes(record.frame));
     if (own !== undefined) {
-      this.#answerOwn(record, answers, key, own);
+      this.#answerOwn(record, answers, own);
       return;
     }
     if (this.#table.findMatch(key) !== 0) {
@@ -232,15 +257,12 @@ export class Handler {
   }
 
   /** A packet for the switch itself: nobody else gets it; a reply goes back by the port that it came in on. */
-  #answerOwn(record: UpcallReader, answers: Answers, key: Uint8Array, { reply, learned }: OwnPacket): void {
+  #answerOwn(record: UpcallReader, answers: Answers, { reply, learned }: OwnPacket): void {
     this.#pool.freePacket(record.frame);
     answers.done(record, REINJECT.done);
     if (learned !== null) this.#onLearned(learned);
-    if (reply === null) return;
-    const output = new NlWriter();
-    output.putU32(ACTION.output, record.portNo);
     // One that finds no room is asked for again by whoever asked.
-    this.injector.inject({ packet: reply, key, actions: output.finish() });
+    if (reply !== null) this.#sendOut({ portNo: record.portNo, packet: reply });
   }
 
   /** Keeps a packet from the datapath: to a listener, or dropped. */

@@ -49,6 +49,13 @@ export interface Policy {
    * @param packet its bytes, asked for only when they are needed
    */
   own?(key: Uint8Array, packet: () => Uint8Array): OwnPacket | undefined;
+  /** The next packet that the policy sends of its own accord; undefined when it has none to send now. */
+  nextPacket?(): PolicyPacket | undefined;
+}
+
+export interface PolicyPacket {
+  readonly portNo: number;
+  readonly packet: Uint8Array;
 }
 
 /** What came of a packet for the switch itself. */

@@ -182,10 +182,36 @@ t.test("an output file is nobody else's", async (t) => {
   t.same(readFileSync(left), before, "the input is as it was");
 });
 
+t.test("a bond: whoever goes there goes by one of its members", async (t) => {
+  const files = [2, 3].map((portNo) => join(folder, `member${portNo}.pcap`));
+  const outs = files.flatMap((file, index) => ["--out", `${index + 2}=${file}`]);
+  for (const mode of ["active-backup", "balance-slb", "balance-tcp", "lb-output"]) {
+    const run = millrace("replay", "--in", `1=${left}`, "--bond", `${mode}=2,3`, ...outs);
+    t.equal(run.code, 0, run.err);
+    const [second, third] = files.map(readFrames);
+    t.equal(second!.length + third!.length, PACKETS, `${mode}: each once`);
+    if (mode === "active-backup") t.equal(third!.length, 0, "the first is active");
+    if (mode === "balance-slb") t.equal(Math.min(second!.length, third!.length), 0, "one source, one member");
+    if (mode === "lb-output") t.match(run.out, /actions:lb_output\(1\)/);
+    if (mode === "balance-tcp") t.match(run.out, /actions:hash\(l4\(0\)\),recirc\(0x1\)/);
+  }
+  for (const [bond, problem] of [
+    ["balance=2,3", /MODE one of active-backup/],
+    ["balance-slb=2", /MODE=PORT,PORT is expected/],
+    ["balance-slb=2,2", /port 2 is named twice/],
+  ] as const) {
+    const { code, err } = millrace("replay", "--in", `1=${left}`, "--bond", bond);
+    t.equal(code, 2);
+    t.match(err, problem);
+  }
+});
+
 t.test("bench prints a figure that was checked", async (t) => {
   const flows = join(folder, "bench.txt");
-  writeFileSync(flows, "in_port(1),eth(),eth_type(0x0800),ipv4() 2\n");
-  const { code, out, err } = millrace("bench", "--rx", left, "--flows", flows, "--seconds", "0.2", "--json");
+  writeFileSync(flows, "in_port(1),eth(),eth_type(0x0800),ipv4() lb_output(1),4\n");
+  const bond = ["--bond", "lb-output=2,3"];
+  const args = ["--rx", left, "--flows", flows, ...bond, "--seconds", "0.2", "--json"];
+  const { code, out, err } = millrace("bench", ...args);
   t.equal(code, 0, err);
   const result = JSON.parse(out) as Record<string, number>;
   for (const name of ["packets", "seconds", "mpps", "nsPerPacket", "outputsChecked"])

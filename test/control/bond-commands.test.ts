@@ -5,6 +5,8 @@ import { spawnSync } from "node:child_process";
 import t from "tap";
 import { bondSettings } from "../../src/control/config/bonds.ts";
 import { ConfigError, parseConfig } from "../../src/control/config/load.ts";
+import { Log } from "../../src/control/log.ts";
+import { Switch } from "../../src/control/switch.ts";
 import { Daemon, runProgram } from "../support/daemon.ts";
 import { Oracle, oracleSkipReason } from "../support/oracle.ts";
 
@@ -147,5 +149,22 @@ t.test("bonds as the handler is told of them", async (t) => {
       rebalanceMillis: 10_000,
       vlan: { mode: "access", tag: 7 },
     },
+  ]);
+});
+
+t.test("what becomes of members is logged", async (t) => {
+  const lines: string[] = [];
+  const log = new Log("info", {
+    write: (line) => void lines.push((JSON.parse(line) as { msg: string }).msg),
+  });
+  const running = await Switch.start(parseConfig(config("active-backup"), "log.yaml"), log);
+  t.teardown(() => running.stop());
+  await running.handler.bonds.change({ op: "activate", bond: "bond0", member: "p2" });
+  const told = lines.filter((line) => line.startsWith("bond "));
+  t.same(told, [
+    "bond bond0: member p1 is enabled",
+    "bond bond0: member p1 is active",
+    "bond bond0: member p2 is enabled",
+    "bond bond0: member p2 is active",
   ]);
 });

@@ -1,10 +1,10 @@
 // One TCP transfer with a digest at both ends, run in namespaces by the tests.
 //   node tcp-transfer.js server ADDRESS PORT        prints {bytes, sha256} of what it got
-//   node tcp-transfer.js client ADDRESS PORT BYTES  prints {bytes, sha256} of what it sent
+//   node tcp-transfer.js client ADDRESS PORT BYTES [OWN_PORT]  prints {bytes, sha256} of what it sent
 import { createCipheriv, createHash } from "node:crypto";
 import { connect, createServer } from "node:net";
 
-const [role, address, port, bytesText] = process.argv.slice(2);
+const [role, address, port, bytesText, ownPort] = process.argv.slice(2);
 const hash = createHash("sha256");
 let bytes = 0;
 
@@ -30,7 +30,8 @@ if (role === "server") {
   const stream = createCipheriv("aes-128-ctr", Buffer.alloc(16, 7), Buffer.alloc(16));
   const zeros = Buffer.alloc(65536);
   const total = Number(bytesText);
-  const socket = connect(Number(port), address!);
+  const own = ownPort === undefined ? {} : { localPort: Number(ownPort) };
+  const socket = connect({ host: address!, port: Number(port), ...own });
   const send = (): void => {
     while (bytes < total) {
       const chunk = stream.update(zeros.subarray(0, Math.min(zeros.length, total - bytes)));

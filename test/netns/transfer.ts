@@ -6,6 +6,8 @@ import type { SwitchRig } from "./switch-rig.ts";
 const TRANSFER = resolve(import.meta.dirname, "tcp-transfer.js");
 export const TRANSFER_BYTES = 100_000_000;
 const TCP_PORT = 9000;
+/** Client's port above the server's: connections of a test have the same addresses and ports each time, and hashes. */
+const CLIENT_PORT_OFFSET = 1000;
 
 export interface Digest {
   readonly bytes: number;
@@ -16,14 +18,19 @@ export interface Place {
   readonly namespace: string;
 }
 
-/** @param to who it goes to: 10.8.0.N for port number N */
+/**
+ * @param to who it goes to: 10.8.0.N for port number N
+ * @param index of several at a time
+ */
 export async function transfer(
   rig: SwitchRig,
   from: Place,
   to: Place & { readonly portNo: number },
+  { index = 0, bytes = TRANSFER_BYTES } = {},
 ): Promise<{ sent: Digest; received: Digest }> {
   const node = process.execPath;
-  const server = rig.lab.spawn(to.namespace, node, [TRANSFER, "server", "0.0.0.0", `${TCP_PORT}`], {
+  const port = TCP_PORT + index;
+  const server = rig.lab.spawn(to.namespace, node, [TRANSFER, "server", "0.0.0.0", `${port}`], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";
@@ -33,7 +40,7 @@ export async function transfer(
   const client = rig.lab.spawn(
     from.namespace,
     node,
-    [TRANSFER, "client", `10.8.0.${to.portNo}`, `${TCP_PORT}`, `${TRANSFER_BYTES}`],
+    [TRANSFER, "client", `10.8.0.${to.portNo}`, `${port}`, `${bytes}`, `${port + CLIENT_PORT_OFFSET}`],
     {
       stdio: ["ignore", "pipe", "inherit"],
     },

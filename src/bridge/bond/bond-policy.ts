@@ -1,5 +1,5 @@
 // A policy with bonds beside it: packets that a bond recirculated are the bonds' to decide, all others the policy's.
-import type { Changes, Decision, Policy } from "../../upcall/policy.ts";
+import type { Changes, Decision, Policy, PolicyPacket } from "../../upcall/policy.ts";
 import type { Bonds } from "./bonds.ts";
 
 export class BondPolicy implements Policy {
@@ -26,6 +26,10 @@ export class BondPolicy implements Policy {
   tick(nowMillis: number): boolean {
     this.#bonds.run(nowMillis);
     return this.#inner.tick(nowMillis);
+  }
+
+  nextPacket(): PolicyPacket | undefined {
+    return this.#inner.nextPacket?.();
   }
 
   takeChanges(): Changes | null {

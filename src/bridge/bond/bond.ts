@@ -8,7 +8,8 @@
 //   balance-tcp    a bucket is dp_hash's low eight bits, so a station's conversations spread. The other side has to know
 //                  the bond; LACP, which OVS wants to be told so by, does not exist here
 //
-// Buckets stay where they are until their member goes or a rebalance moves them. Control path; time is given.
+// Buckets stay where they are until their member goes or a rebalance moves them; under balance-tcp, where every bucket has
+// a member from the start, one that comes gets its share of those that carry nothing. Control path; time is given.
 import { BOND_BUCKETS } from "../../memory/region-plan.ts";
 import type { PortVlan } from "../learn/vlan.ts";
 import { BucketCharge } from "./bucket-charge.ts";
@@ -43,10 +44,14 @@ export interface BondSettings {
 /** Whether a frame may come in by a member. `unless moved`: not if its source is known on another port. */
 export type Verdict = "accept" | "drop" | "unless moved";
 
-/** Told what others rest on: a bucket's member, or which frames come in. */
+/** Told what others rest on: a bucket's member, which frames come in, where stations are to be looked for. */
 export interface BondObserver {
   bucketChanged(bond: Bond, bucket: number): void;
   inputChanged(bond: Bond): void;
+  /** Another member is active than before, not the first one ever: stations are reached through it from now on. */
+  activeChanged(bond: Bond): void;
+  /** For the log. */
+  notice(text: string): void;
 }
 
 const BUCKET_MASK = BOND_BUCKETS - 1;
@@ -60,6 +65,7 @@ export class Bond {
   /** Never, when the load is not balanced. */
   nextRebalanceMillis = Number.POSITIVE_INFINITY;
   #active: BondMember | undefined;
+  #hadActive = false;
   readonly #observer: BondObserver;
   readonly #buckets: (BondMember | undefined)[] = new Array(BOND_BUCKETS).fill(undefined);
   /** Enabled members; the next one in turn is the first. */
@@ -78,6 +84,11 @@ export class Bond {
 
   get active(): BondMember | undefined {
     return this.#active;
+  }
+
+  /** When the load counts: a rebalance, or a member that waits to be enabled and gets a share. */
+  get nextDueMillis(): number {
+    return Math.min(this.nextRebalanceMillis, ...this.members.map(({ dueMillis }) => dueMillis));
   }
 
   get isBalanced(): boolean {
@@ -135,6 +146,7 @@ export class Bond {
     member.isEnabled = isEnabled;
     const wasUnused = this.#turn.length === 0;
     this.#turn = isEnabled ? [...this.#turn, member] : this.#turn.filter((other) => other !== member);
+    this.#notice(`member ${member.name} is ${isEnabled ? "enabled" : "disabled"}`);
     this.#observer.inputChanged(this);
     if (this.settings.mode === "active-backup") return;
     for (const [bucket, holder] of this.#buckets.entries()) {
@@ -142,12 +154,16 @@ export class Bond {
       // Packets of the bucket were dropped so far.
       else if (wasUnused && holder === undefined) this.#observer.bucketChanged(this, bucket);
     }
+    if (isEnabled && this.settings.mode === "balance-tcp") this.#giveShare(member);
   }
 
   /** The member is enabled. */
-  setActive(member: BondMember): void {
+  setActive(member: BondMember | undefined): void {
     this.#active = member;
+    this.#notice(member === undefined ? "no member is enabled" : `member ${member.name} is active`);
     this.#observer.inputChanged(this);
+    if (this.#hadActive && member !== undefined) this.#observer.activeChanged(this);
+    this.#hadActive ||= member !== undefined;
     if (this.settings.mode === "active-backup") this.#observer.bucketChanged(this, 0);
   }
 
@@ -188,6 +204,23 @@ export class Bond {
       if (holder === undefined) this.#assign(bucket, this.#next());
   }
 
+  /** From members that have more than an equal share; what carries nothing does not miss its member. */
+  #giveShare(member: BondMember): void {
+    const share = Math.floor(BOND_BUCKETS / this.#turn.length);
+    const held = new Map(this.#turn.map((each) => [each, 0]));
+    for (const holder of this.#buckets) if (holder !== undefined) held.set(holder, held.get(holder)! + 1);
+    for (const [bucket, holder] of this.#buckets.entries()) {
+      if (holder === undefined || held.get(holder)! <= share || this.charge.bytes(bucket) > 0) continue;
+      if (held.get(member)! >= share) return;
+      held.set(holder, held.get(holder)! - 1).set(member, held.get(member)! + 1);
+      this.#assign(bucket, member);
+    }
+  }
+
+  #notice(text: string): void {
+    this.#observer.notice(`bond ${this.settings.name}: ${text}`);
+  }
+
   #assign(bucket: number, member: BondMember | undefined): void {
     this.#buckets[bucket] = member;
     this.#observer.bucketChanged(this, bucket);
@@ -205,9 +238,7 @@ export class Bond {
     const chosen = enabled.find(({ name }) => name === this.settings.primary) ?? enabled[0] ?? this.#nextUp();
     if (chosen === this.#active && chosen?.isEnabled !== false) return;
     if (chosen !== undefined) this.enable(chosen, true);
-    this.#active = chosen;
-    this.#observer.inputChanged(this);
-    if (this.settings.mode === "active-backup") this.#observer.bucketChanged(this, 0);
+    this.setActive(chosen);
   }
 
   #nextUp(): BondMember | undefined {
@@ -221,7 +252,10 @@ export class Bond {
       member,
       buckets: this.charge.loads().filter(({ bucket }) => this.#buckets[bucket] === member),
     }));
-    for (const { bucket, to } of planMoves(loads)) this.#assign(bucket, to);
+    for (const { bucket, bytes, from, to } of planMoves(loads)) {
+      this.#notice(`bucket ${bucket} with ${bytes} bytes goes from ${from.name} to ${to.name}`);
+      this.#assign(bucket, to);
+    }
     this.charge.decay();
   }
 }

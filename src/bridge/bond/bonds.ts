@@ -50,13 +50,24 @@ export class Bonds implements BondObserver {
   readonly #byPort = new Map<number, Membership>();
   /** Bonds whose buckets lb_output does not know yet. */
   readonly #unpublished = new Set<Bond>();
+  /** Bonds whose active member is another one since the last call of takeActiveChange(). */
+  readonly #activeChanged = new Set<Bond>();
+  readonly #onNotice: (text: string) => void;
   #changed = new Set<number>();
 
-  /** @param table the buckets that lb_output reads; undefined when no bond uses it */
-  constructor(settings: readonly BondSettings[] = [], table?: MemberTable) {
+  /**
+   * @param table the buckets that lb_output reads; undefined when no bond uses it
+   * @param onNotice told in words what becomes of bonds
+   */
+  constructor(
+    settings: readonly BondSettings[] = [],
+    table?: MemberTable,
+    onNotice: (text: string) => void = () => {},
+  ) {
     this.all = settings.map((each) => new Bond(each, this));
     this.bySource = this.all.filter((bond) => bond.settings.mode === "balance-slb");
     this.#table = table;
+    this.#onNotice = onNotice;
   }
 
   get exist(): boolean {
@@ -83,6 +94,7 @@ export class Bonds implements BondObserver {
       const member = bond.member(name);
       if (member === undefined) continue;
       this.#byPort.set(portNo, { bond, member });
+      this.chargeFromTable(bond);
       bond.attach(member, portNo, link, now);
       this.inputChanged(bond);
       this.publish();
@@ -95,6 +107,7 @@ export class Bonds implements BondObserver {
   setLink(portNo: number, link: LinkState, now: number): void {
     const membership = this.#byPort.get(portNo);
     if (membership === undefined) return;
+    this.chargeFromTable(membership.bond);
     membership.bond.setLink(membership.member, link, now);
     this.publish();
   }
@@ -113,7 +126,7 @@ export class Bonds implements BondObserver {
   /** Carries out what is due, and has lb_output send by what changed since the last call. */
   run(now: number): void {
     for (const bond of this.all) {
-      if (now >= bond.nextRebalanceMillis) this.chargeFromTable(bond);
+      if (now >= bond.nextDueMillis) this.chargeFromTable(bond);
       bond.run(now);
     }
     this.publish();
@@ -183,6 +196,22 @@ export class Bonds implements BondObserver {
 
   inputChanged(bond: Bond): void {
     this.#changed.add(inputSubject(bond)).add(ANY_BOND);
+  }
+
+  /** Under balance-tcp all members are one port to the other side, which finds stations through any. */
+  activeChanged(bond: Bond): void {
+    if (bond.settings.mode !== "balance-tcp") this.#activeChanged.add(bond);
+  }
+
+  /** A bond whose active member is another one since it was last returned. */
+  takeActiveChange(): Bond | undefined {
+    const [bond] = this.#activeChanged;
+    if (bond !== undefined) this.#activeChanged.delete(bond);
+    return bond;
+  }
+
+  notice(text: string): void {
+    this.#onNotice(text);
   }
 
   #recirculatedBy(key: Uint8Array): Bond | undefined {

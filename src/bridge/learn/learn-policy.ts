@@ -9,7 +9,8 @@
 //
 // A flow rests on its two addresses: on the destination for what it does, and on the source because a flow at a port
 // that the source has left would keep frames from coming up that show its return.
-import type { Changes, Decision, Policy } from "../../upcall/policy.ts";
+import type { Changes, Decision, Policy, PolicyPacket } from "../../upcall/policy.ts";
+import { announcements } from "../bond/announcements.ts";
 import { ANY_BOND, Bonds, bucketSubject, inputSubject } from "../bond/bonds.ts";
 import { isGroup, isReserved } from "./address.ts";
 import { type Frame, readFrame } from "./frame.ts";
@@ -50,6 +51,7 @@ export class LearnPolicy implements Policy {
   /** By number. */
   #portNumbers: readonly number[] = [];
   #flushedMillis = Number.NEGATIVE_INFINITY;
+  readonly #announcements: Generator<PolicyPacket | undefined, never>;
   #changedAll = false;
   #changed = new Set<number>();
 
@@ -61,6 +63,7 @@ export class LearnPolicy implements Policy {
       this.#changed.add(mac);
       if (seen) this.#changed.add(AS_SOURCE + mac);
     });
+    this.#announcements = announcements(bonds, () => this.macs.entries());
   }
 
   /** A port came, or its VLANs are others now; what was learned on it in its old VLANs is forgotten, as in OVS. */
@@ -136,6 +139,10 @@ export class LearnPolicy implements Policy {
     if (usedMillis <= this.#flushedMillis || this.#isLocked(frame, usedMillis)) return;
     this.macs.refresh(vlan, frame.source, frame.inPort, usedMillis);
     this.#lock(frame, usedMillis);
+  }
+
+  nextPacket(): PolicyPacket | undefined {
+    return this.#announcements.next().value;
   }
 
   tick(nowMillis: number): boolean {

@@ -32,6 +32,8 @@ type Event = typeof event extends fc.Arbitrary<infer T> ? T : never;
 class Life {
   readonly changed = new Set<number>();
   inputChanges = 0;
+  activeChanges = 0;
+  readonly notices: string[] = [];
   readonly bond: Bond;
   now = 0;
   /** When a link went the other way than the bond has it. */
@@ -43,6 +45,10 @@ class Life {
       inputChanged: () => {
         this.inputChanges += 1;
       },
+      activeChanged: () => {
+        this.activeChanges += 1;
+      },
+      notice: (text) => void this.notices.push(text),
     });
   }
 
@@ -51,7 +57,16 @@ class Life {
     const admitted = this.#admitted();
     this.changed.clear();
     this.inputChanges = 0;
+    this.activeChanges = 0;
+    this.notices.length = 0;
+    const states = this.#states();
+    const { active } = this.bond;
     this.#do(event);
+    const isAnother = active !== undefined && this.bond.active !== undefined && this.bond.active !== active;
+    if (isAnother && this.activeChanges === 0) throw new Error("another member is active without a word");
+    for (const [index, state] of this.#states().entries())
+      if (state !== states[index] && !this.notices.includes(`bond bond0: member ${state}`))
+        throw new Error(`${state}, and the log says ${this.notices}`);
     for (const [bucket, carrier] of this.#carriers().entries()) {
       if (carrier !== before[bucket] && !this.changed.has(bucket))
         throw new Error(`bucket ${bucket}: ${before[bucket]} became ${carrier} without a word`);
@@ -113,6 +128,11 @@ class Life {
     return Array.from({ length: buckets }, (_, bucket) => bond.choose(bucket)?.name);
   }
 
+  /** As the log tells them. */
+  #states(): string[] {
+    return this.bond.members.map(({ name, isEnabled }) => `${name} is ${isEnabled ? "enabled" : "disabled"}`);
+  }
+
   #admitted(): string {
     const { bond } = this;
     return bond.members
@@ -142,9 +162,7 @@ t.test("a lost member's buckets go in turn to the others, and the others keep th
     const before = holders();
     const count = (names: readonly (string | undefined)[], name: string): number =>
       names.filter((each) => each === name).length;
-    // Those that a first member got under balance-tcp before the others came stay with it.
-    if (mode === "balance-slb")
-      t.same(MEMBERS.map((name) => count(before, name)).sort(), [85, 85, 86], "spread evenly");
+    t.same(MEMBERS.map((name) => count(before, name)).sort(), [85, 85, 86], "spread evenly");
     life.apply({ what: "link", index: 0, isUp: false });
     const after = holders();
     t.equal(count(after, "p1"), 0);
@@ -160,12 +178,36 @@ t.test("load makes buckets move at the interval, by halves forgotten", async (t)
   life.apply({ what: "open", index: 0, isUp: true });
   life.apply({ what: "open", index: 1, isUp: true });
   const { bond } = life;
-  t.equal(bond.choose(0)?.name, "p1", "the first took everything, being alone");
-  for (let bucket = 0; bucket < 4; bucket += 1) bond.charge.add(bucket, 1_000_000);
+  const ofFirst = Array.from({ length: BOND_BUCKETS }, (_, bucket) => bucket)
+    .filter((bucket) => bond.choose(bucket)?.name === "p1")
+    .slice(0, 4);
+  for (const bucket of ofFirst) bond.charge.add(bucket, 1_000_000);
   life.apply({ what: "wait", millis: 9900 });
   t.same([...life.changed], [], "not before the interval is over");
   life.apply({ what: "wait", millis: 200 });
-  t.same([...life.changed].sort(), [0, 1], "half of the load");
-  t.equal(bond.choose(0)?.name, "p2");
-  t.equal(bond.charge.bytes(0), 500_000);
+  t.same([...life.changed].sort(), ofFirst.slice(0, 2), "half of the load");
+  t.equal(bond.choose(ofFirst[0]!)?.name, "p2");
+  t.equal(bond.charge.bytes(ofFirst[0]!), 500_000);
+});
+
+t.test("balance-tcp: a member that comes gets its share of what carries nothing", async (t) => {
+  const life = new Life({ mode: "balance-tcp", members: ["p1", "p2"] });
+  const { bond } = life;
+  const ofSecond = (): number[] =>
+    Array.from({ length: BOND_BUCKETS }, (_, bucket) => bucket).filter(
+      (bucket) => bond.choose(bucket)?.name === "p2",
+    );
+  life.apply({ what: "open", index: 0, isUp: true });
+  t.same(ofSecond(), [], "the first one has all, being alone");
+  for (let bucket = 0; bucket < 100; bucket += 1) bond.charge.add(bucket, 1000);
+  life.apply({ what: "open", index: 1, isUp: true });
+  t.equal(ofSecond().length, BOND_BUCKETS / 2);
+  t.notOk(
+    ofSecond().some((bucket) => bucket < 100),
+    "conversations that are under way stay where they are",
+  );
+  life.apply({ what: "link", index: 1, isUp: false });
+  for (let bucket = 0; bucket < 200; bucket += 1) bond.charge.add(bucket, 1000);
+  life.apply({ what: "link", index: 1, isUp: true });
+  t.equal(ofSecond().length, BOND_BUCKETS - 200, "no more than there is");
 });

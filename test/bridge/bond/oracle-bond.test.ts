@@ -134,9 +134,24 @@ class Pair {
       .filter(([, packets]) => packets.length > 0)
       .sort(([a], [b]) => a - b);
     const ours = this.ports
-      .map((port): [number, string[]] => [port.portNo, port.take().map(bytesToHex)])
+      .map((port): [number, string[]] => [
+        port.portNo,
+        port
+          .take()
+          .map(bytesToHex)
+          .filter((hex) => !LEARNING.test(hex)),
+      ])
       .filter(([, packets]) => packets.length > 0);
     return { ours, theirs };
+  }
+
+  /** Announcements of stations since they were last asked for: port and bytes. */
+  announcements(): { ours: string[]; theirs: string[] } {
+    const show = (portNo: number, packets: readonly string[]): string[] =>
+      packets.filter((hex) => LEARNING.test(hex)).map((hex) => `${portNo} ${hex}`);
+    const theirs = [...this.oracle.outputs()].flatMap(([portNo, packets]) => show(portNo, packets));
+    const ours = this.ports.flatMap((port) => show(port.portNo, port.take().map(bytesToHex)));
+    return { ours: ours.sort(), theirs: theirs.sort() };
   }
 
   async fdb(): Promise<{ ours: unknown; theirs: unknown }> {
@@ -198,6 +213,40 @@ for (const mode of ["active-backup", "balance-slb"] as const) {
       t.equal(await rig.close(), 0, "every frame is free");
     }
   });
+}
+
+for (const mode of ["active-backup", "balance-slb"] as const) {
+  t.test(
+    `${mode}: stations are announced by another active member`,
+    { skip: oracleSkipReason() },
+    async (t) => {
+      const oracle = await Oracle.start({ portCount: PORTS });
+      t.teardown(() => oracle.stop());
+      oracle.vsctl("set-fail-mode", "br0", "standalone");
+      oracle.vsctl(...MEMBERS.flatMap((name) => ["del-port", "br0", name, "--"]).slice(0, -1));
+      await oracle.addBond("bond0", MEMBERS, `bond_mode=${mode}`);
+      const rig = new HandlerRig({ bonds: [bondSettings({ mode })] });
+      const pair = new Pair(oracle, rig, await rig.addDummies(PORTS), mode);
+      for (const member of MEMBERS) await pair.link(member, true);
+      await pair.align("p1");
+      const common = { what: "frame", dst: BROADCAST, payload: "ip" } as const;
+      // Two stations beside the bond, one of them in a VLAN, and one behind it, which needs no word.
+      await pair.frame({ ...common, portNo: 3, src: HOSTS[0], tag: null });
+      await pair.frame({ ...common, portNo: 4, src: HOSTS[1], tag: { vid: 10, pcp: 5 } });
+      await pair.frame({ ...common, portNo: 1, src: HOSTS[2], tag: null });
+      pair.announcements();
+      await pair.align("p2");
+      await pair.settle();
+      rig.clock.advance(1);
+      rig.housekeep();
+      rig.settle();
+      const { ours, theirs } = pair.announcements();
+      t.strictSame(ours, theirs);
+      t.equal(ours.length, 2);
+      t.equal(rig.imbalance(), 0, "the books balance");
+      t.equal(await rig.close(), 0, "every frame is free");
+    },
+  );
 }
 
 async function sameSteps(
