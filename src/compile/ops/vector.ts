@@ -36,6 +36,11 @@ export const i8x16 = {
   bitmask: test(0x64),
 } as const;
 
+export const i16x8 = {
+  replace_lane: (a: V128, lane: number, value: I32): V128 =>
+    expression("v128", [a.code, value.code, ...opcode(0x1a), lane]),
+} as const;
+
 export const i32x4 = {
   splat: (a: I32): V128 => expression("v128", [a.code, ...opcode(0x11)]),
   extract_lane: (a: V128, lane: number): I32 => expression("i32", [a.code, ...opcode(0x1b), lane]),
