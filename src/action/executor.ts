@@ -17,7 +17,7 @@
 //
 // Later actions see what earlier ones did, because they look at the packet and at header offsets that move
 // with pushed and popped tags. The key of the batch's slot stays as extracted, which is what an upcall
-// reports, but for metadata: marks, dp_hash, recirc_id and packet_type are those of the packet by then.
+// reports, but for metadata: marks, dp_hash, recirc_id, packet_type and tunnel are those of the packet by then.
 
 import { KEY_BYTES } from "../flow/fields.ts";
 import { NLA_HEADER_BYTES } from "../flow/nlattr.ts";
@@ -134,6 +134,7 @@ export class Executor {
       this.#u32[l3Offsets + slot]!,
       this.#u32[l4Offsets + slot]!,
     );
+    this.#tunnels.begin(frame, slot);
     this.#list(frame, actions, actions + actionsBytes, 0, true);
     this.#tunnels.end();
   }
@@ -257,6 +258,7 @@ export class Executor {
   }
 
   #recirculate(frame: number, at: number, isTail: boolean): void {
+    this.#tunnels.handOn(frame);
     const key = this.#next.add(this.#columns, this.#slot, frame);
     if (key === 0) return;
     this.#changes.metadata.store(key, this.#u32[(at + HEADER_BYTES) >>> 2]!);
@@ -316,6 +318,7 @@ export class Executor {
       this.#balance(frame, this.#u32[payload >>> 2]!);
     } else {
       const payloadBytes = this.#u16[action >>> 1]! - HEADER_BYTES;
+      this.#tunnels.show();
       this.#changes.metadata.exchange();
       this.#sink.upcall(this.#columns, this.#slot, frame, type, payload, payloadBytes, packetBytes);
       this.#changes.metadata.exchange();

@@ -1,4 +1,4 @@
-// The metadata of the packet in hand that actions write: recirc_id, packet_type, dp_hash and the two marks. The key in
+// The metadata of the packet in hand that actions write: port, recirc_id, packet_type, dp_hash and the two marks. The key in
 // the batch's slot stays as it was extracted; these words begin as that key's, and go into the key that an upcall
 // reports and into that of a packet that recirculates.
 //
@@ -8,11 +8,13 @@ import { K } from "../flow/fields.ts";
 import { ACTION_DEPTH_MAX } from "./attributes.ts";
 
 /** Words of the key. */
-const WORDS = [K.recirc_id, K.packet_type, K.dp_hash, K.skb_priority, K.skb_mark].map((offset) => offset / 4);
+const WORDS = [K.recirc_id, K.packet_type, K.dp_hash, K.skb_priority, K.skb_mark, K.in_port].map(
+  (offset) => offset / 4,
+);
 const WORD_COUNT = WORDS.length;
 const RECIRC_ID = K.recirc_id / 4;
 /** Indices of the words here. */
-export const META = { recircId: 0, packetType: 1, dpHash: 2, skbPriority: 3, skbMark: 4 } as const;
+export const META = { recircId: 0, packetType: 1, dpHash: 2, skbPriority: 3, skbMark: 4, inPort: 5 } as const;
 
 export class PacketMetadata {
   readonly #u32: Uint32Array;
@@ -40,6 +42,13 @@ export class PacketMetadata {
   set(word: number, value: number): void {
     if (!this.#isLoaded) this.#load();
     this.#words[word] = value;
+  }
+
+  /** As of a packet that has just come in on a port. */
+  reset(portNo: number): void {
+    this.#words.fill(0);
+    this.#words[META.inPort] = portNo;
+    this.#isLoaded = true;
   }
 
   /** Writes what changed into another key, that of a packet that recirculates. @param key its arena offset */

@@ -16,6 +16,7 @@ export interface TunnelActions {
   /**
    * set(tunnel(...)): the key of the packet in hand for ports of tunnels, until it is set to 0 again.
    * @param at arena offset of the attribute's payload, valid until the burst ends
+   * @param bytes of the payload; negative when tunnel fields of a flow key stand there instead
    */
   setEgressKey(at: number, bytes: number): void;
   /**

@@ -3,7 +3,7 @@
 // A tunnel key is set whole: its parts depend on each other, so there is no masked form. It needs a destination and a
 // TTL, and may have one block of options, as the kernel demands.
 import { type Attribute, attributes, malformedAt } from "../flow/nlattr.ts";
-import { TUNNEL_ATTR, TUNNEL_ATTR_ROWS } from "../flow/odp/attributes.ts";
+import { TUNNEL_ATTR, TUNNEL_ATTR_ROWS, VXLAN_EXT } from "../flow/odp/attributes.ts";
 import { readBe16 } from "../packet/bytes.ts";
 import { ETH, ETH_TYPE } from "../packet/link-headers.ts";
 import { IPV4, IPV6 } from "../packet/network-headers.ts";
@@ -14,6 +14,7 @@ import type { ActionCase } from "./validate.ts";
 
 /** tnl_port, out_port, header length, type. */
 const PUSH_WORDS_BYTES = 16;
+const GBP_BYTES = 4;
 const PORT_NO_LIMIT = 65535;
 const OPTION_BLOCKS: ReadonlySet<number> = new Set([
   TUNNEL_ATTR.geneveOpts,
@@ -45,6 +46,9 @@ export function validateSetTunnel({ action, bytes }: ActionCase, field: Attribut
     if (part.type === TUNNEL_ATTR.geneveOpts && (found % 4 !== 0 || found > 252)) {
       refuse(partPath, part.at, `${found} bytes`, "at most 252, a multiple of 4");
     }
+    if (part.type === TUNNEL_ATTR.vxlanOpts && !isGroupPolicy(bytes.subarray(part.start, part.end))) {
+      refuse(partPath, part.at, "something else than a group policy", "gbp of 4 bytes, or nothing");
+    }
   }
   if (!seen.has(TUNNEL_ATTR.ttl)) refuse(path, field.at, "no ttl", "tunnel(...,ttl=N,...)");
   const isV4 = seen.has(TUNNEL_ATTR.ipv4Dst);
@@ -55,6 +59,13 @@ export function validateSetTunnel({ action, bytes }: ActionCase, field: Attribut
   }
   const blocks = [...seen].filter((type) => OPTION_BLOCKS.has(type));
   if (blocks.length > 1) refuse(path, field.at, `${blocks.length} blocks of options`, "one at the most");
+}
+
+function isGroupPolicy(options: Uint8Array): boolean {
+  const [extension, ...others] = attributes(options);
+  if (extension === undefined) return options.length === 0;
+  const { type, start, end } = extension;
+  return type === VXLAN_EXT.gbp && end - start === GBP_BYTES && others.length === 0;
 }
 
 const TUNNEL_NAMES = TUNNEL_ATTR_ROWS.map(({ name }) => name).join(", ");

@@ -21,6 +21,7 @@ import { KEY_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { BatchColumns } from "../memory/batch-columns.ts";
 import { NO_PORT } from "../memory/batch-layout.ts";
+import { PACKET_TUNNEL_SET } from "../memory/frame-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
 import { TableReader } from "../table/table-reader.ts";
@@ -37,6 +38,7 @@ const {
   copied: COPIED,
 } = COUNTER;
 const KEY_STRIDE = KEY_BYTES;
+const TUNNEL_SET = PACKET_TUNNEL_SET;
 /** NO_FRAME and NO_PORT as the signed view shows them. */
 const FRAME_GONE = -1;
 const PORT_UNKNOWN = NO_PORT | 0;
@@ -73,10 +75,18 @@ export class BatchStage {
   readonly #table: TableReader;
   readonly #executor: Executor;
   readonly #next: Recirculator;
+  readonly #packets: Packets;
+  readonly #isRecirculated: boolean;
   #probesSeen = 0;
 
-  /** @param next takes what recirculates out of this depth */
-  constructor(context: StageContext, sinks: EngineSinks, columns: BatchColumns, next: Recirculator) {
+  /** @param next takes what recirculates out of this depth; `isRecirculated` says that it is not the first */
+  constructor(
+    context: StageContext,
+    sinks: EngineSinks,
+    columns: BatchColumns,
+    next: Recirculator,
+    isRecirculated: boolean,
+  ) {
     const { arena, threadIndex } = context;
     this.columns = columns;
     this.#i32 = arena.i32;
@@ -87,6 +97,8 @@ export class BatchStage {
     this.#table = new TableReader(arena, threadIndex);
     this.#executor = new Executor({ ...context, sink: sinks.output, columns, next });
     this.#next = next;
+    this.#packets = context.packets;
+    this.#isRecirculated = isRecirculated;
   }
 
   /** Looks all keys up and counts it. Returns the number of hits. */
@@ -177,6 +189,16 @@ export class BatchStage {
         portNo = isOutput ? i32[word + 1]! : PORT_UNKNOWN;
       }
       i32[(outPorts + slot) | 0] = portNo;
+    }
+    if (this.#isRecirculated) this.#keepSetTunnels(from, to);
+  }
+
+  /** Packets under a set(tunnel) take the executor, which tells tunnel ports of it. */
+  #keepSetTunnels(from: number, to: number): void {
+    const i32 = this.#i32;
+    const { frames, outPorts } = this.columns;
+    for (let slot = from; slot < to; slot += 1) {
+      if ((this.#packets.flags(i32[frames + slot]!) & TUNNEL_SET) !== 0) i32[outPorts + slot] = PORT_UNKNOWN;
     }
   }
 

@@ -64,7 +64,7 @@ export class RecircStage implements Recirculator {
     this.#columns = columns;
     this.#i32.fill(FRAME_GONE, columns.frames, columns.frames + BATCH_SIZE);
     this.#extractor = new BatchExtractor({ ...context, columns });
-    this.#stage = new BatchStage(context, sinks, columns, next);
+    this.#stage = new BatchStage(context, sinks, columns, next, true);
   }
 
   add(columns: BatchColumns, slot: number, frame: number): number {

@@ -61,7 +61,7 @@ export class ReferenceEngine implements Engine {
     const shared = { ...context, bonds: new BondReader(arena, threadIndex), meters: this.#meters };
     this.#counters = context.counters;
     this.#recirc = recircStages(shared, sinks);
-    this.#stage = new BatchStage(shared, sinks, columns, this.#recirc);
+    this.#stage = new BatchStage(shared, sinks, columns, this.#recirc, false);
     this.#table = new TableReader(arena, threadIndex);
   }
 

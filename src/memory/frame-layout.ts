@@ -37,6 +37,8 @@ export const PACKET_CSUM_PARTIAL = 1;
 export const PACKET_PATCH_HOP = 0x0100;
 /** The packet begins with its network header: its Ethernet header was popped, or another one pushed before it. */
 export const PACKET_L3 = 2;
+/** The tunnel in the packet's key is the one that set(tunnel()) wants it to go by, not one that it came out of. */
+export const PACKET_TUNNEL_SET = 4;
 
 /**
  * Room in front of received data: the kernel's own 256 bytes of XDP headroom plus 2, which puts the IP header of

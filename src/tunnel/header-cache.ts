@@ -11,7 +11,7 @@ import { type ComposedHeader, composeHeader, type Unresolved } from "./compose.t
 import { composeEgressKey } from "./egress-key.ts";
 import { policyKey } from "./policy-key.ts";
 import type { TunnelView } from "./state.ts";
-import { readTunnelKey } from "./tunnel-key.ts";
+import { readTunnelFields, readTunnelKey } from "./tunnel-key.ts";
 import type { TunnelVport } from "./vport.ts";
 
 const COUNT_MASK = TUNNEL_HEADER_COUNT - 1;
@@ -86,7 +86,8 @@ export class HeaderCache {
 
   /**
    * The entry for packets of this kind. `failure` says whether it has a header.
-   * @param keyAt arena offset of a set(tunnel)'s payload, 0 for the port's own key
+   * @param keyAt arena offset of a set(tunnel)'s payload, or of tunnel fields of a flow key, 0 for the port's own key
+   * @param keyLength its bytes, negative those of fields
    */
   find(vport: TunnelVport, portNo: number, innerType: number, keyAt: number, keyLength: number): number {
     const entry =
@@ -107,7 +108,7 @@ export class HeaderCache {
 
   #isSameKey(entry: number, keyAt: number, keyLength: number): boolean {
     if (this.#keyLengths[entry] !== keyLength) return false;
-    const words = (keyLength + 3) >>> 2;
+    const words = (Math.abs(keyLength) + 3) >>> 2;
     const known = entry * KEY_WORDS_MAX;
     const word = keyAt >>> 2;
     for (let index = 0; index < words; index += 1) {
@@ -133,11 +134,13 @@ export class HeaderCache {
     this.failure[entry] = EGRESS_END.invalid;
     this.keyBytes[entry] = 0;
     this.#failedMillis[entry] = this.#now[0]!;
-    if (keyLength > KEY_WORDS_MAX * 4) return;
-    const words = (keyLength + 3) >>> 2;
+    const keyBytes = Math.abs(keyLength);
+    if (keyBytes > KEY_WORDS_MAX * 4) return;
+    const words = (keyBytes + 3) >>> 2;
     this.#keys.set(this.#u32.subarray(keyAt >>> 2, (keyAt >>> 2) + words), entry * KEY_WORDS_MAX);
-    const key =
-      keyAt === 0 ? policyKey(vport) : readTunnelKey(this.#arena.u8.slice(keyAt, keyAt + keyLength));
+    const bytes = this.#arena.u8.slice(keyAt, keyAt + keyBytes);
+    const setKey = keyLength < 0 ? readTunnelFields(bytes) : readTunnelKey(bytes);
+    const key = keyAt === 0 ? policyKey(vport) : setKey;
     if (key === undefined) return;
     const composition = composeHeader(vport, key, innerType, this.#view);
     if (composition.kind === "header") this.#keep(entry, composition);

@@ -1,6 +1,9 @@
 // A tunnel key as set(tunnel(...)) carries it: endpoints, id, flags and one block of options. Control path.
+import { K } from "../flow/fields.ts";
+import { newKey } from "../flow/key.ts";
 import { attributes, findAttribute, NlWriter } from "../flow/nlattr.ts";
 import { TUNNEL_ATTR, VXLAN_EXT } from "../flow/odp/attributes.ts";
+import { writeTunnel } from "../flow/odp/from-key-tunnel.ts";
 import { type ErspanOptions, readErspan, writeErspan } from "../flow/odp/tunnel-options.ts";
 import { readBe16 } from "../packet/bytes.ts";
 import { type Ip, ipFromBytes, isIpv4, NO_IP, writeIp } from "./ip.ts";
@@ -128,6 +131,18 @@ export function readTunnelKey(payload: Uint8Array): TunnelKey {
   for (const { type, start, end } of attributes(payload))
     READERS.get(type)?.(draft, payload.subarray(start, end));
   return draft;
+}
+
+/** @param fields of a flow key, from tun_id on */
+export function readTunnelFields(fields: Uint8Array): TunnelKey {
+  const key = newKey();
+  key.set(fields, K.tun_id);
+  const writer = new NlWriter();
+  writeTunnel(writer, key, undefined, key);
+  const [tunnel] = attributes(writer.finish());
+  return tunnel === undefined
+    ? EMPTY_TUNNEL_KEY
+    : readTunnelKey(writer.finish().subarray(tunnel.start, tunnel.end));
 }
 
 /** An all-zero address says as much as none. */

@@ -2,7 +2,7 @@
 //
 // Per packet, beside what the ring takes: the packet's count of hops. Counters: patch_loop.
 import { DROP } from "../../datapath/drop-reason.ts";
-import { PACKET_PATCH_HOP } from "../../memory/frame-layout.ts";
+import { PACKET_PATCH_HOP, PACKET_TUNNEL_SET } from "../../memory/frame-layout.ts";
 import type { Packets } from "../../memory/packets.ts";
 import type { QueueAttachment, QueueContext, QueueFactory } from "../port.ts";
 import { type PortRing, RingRxQueue, RingTxQueue } from "../ring-queues.ts";
@@ -10,6 +10,7 @@ import { PATCH_HOPS_MAX, PATCH_RING_ENTRIES } from "./layout.ts";
 
 /** Module constants: a property of an object, `as const` or not, is a load in hot code. */
 const HOP = PACKET_PATCH_HOP;
+const TUNNEL_SET = PACKET_TUNNEL_SET;
 const FLAGS_MAX = PATCH_HOPS_MAX * PACKET_PATCH_HOP;
 
 export const patchQueues: QueueFactory = {
@@ -33,7 +34,8 @@ class PatchTxQueue extends RingTxQueue {
   }
 
   override put(frame: number): void {
-    const flags = this.#packets.flags(frame) + HOP;
+    // Behind the patch it is a packet just received, which no tunnel is set for.
+    const flags = (this.#packets.flags(frame) & ~TUNNEL_SET) + HOP;
     if (flags >= FLAGS_MAX) {
       this.drop(frame, DROP.patch_loop);
       return;

@@ -1,7 +1,7 @@
 // Random masks for a key that a packet has, within the rules of flows: a layer is looked at only under an exact type of
 // the one below. And the flow's text, in OVS's long form or with the members left out that the mask does not look at.
 import type { FieldName } from "../../../src/flow/fields.ts";
-import { fieldOf, getNumber, newKey, setBytes, setNumber, setOnes } from "../../../src/flow/key.ts";
+import { fieldOf, getNumber, isZero, newKey, setBytes, setNumber, setOnes } from "../../../src/flow/key.ts";
 import { formatMatch } from "../../../src/flow/odp/match.ts";
 import type { SeededRandom } from "../random.ts";
 import { CASE_VLAN_LIMIT } from "./case.ts";
@@ -10,6 +10,8 @@ const EXACT = ["in_port", "recirc_id", "packet_type", "eth_type", "vlan_tpid"] a
 const TYPES_ARP: ReadonlySet<number> = new Set([0x0806, 0x8035]);
 const TYPES_MPLS: ReadonlySet<number> = new Set([0x8847, 0x8848]);
 const LABELS = ["mpls_lse0", "mpls_lse1", "mpls_lse2"] as const;
+const TUNNEL_ENDS = ["tun_dst", "tun_ipv6_dst"] as const;
+const TUNNEL = [...TUNNEL_ENDS, "tun_id", "tun_src", "tun_ipv6_src", "tun_tos", "tun_ttl"] as const;
 const CFI = 0x1000;
 const FRAG_LATER = 2;
 
@@ -18,6 +20,7 @@ export function drawMask(key: Uint8Array, random: SeededRandom): Uint8Array {
   for (const field of EXACT) setOnes(mask, field);
   for (const field of ["skb_priority", "skb_mark"] as const)
     if (random.chance(0.1)) bits(mask, field, random);
+  if (TUNNEL_ENDS.some((field) => !isZero(key, field))) for (const field of TUNNEL) bits(mask, field, random);
   for (const field of ["eth_src", "eth_dst"] as const) bits(mask, field, random);
   maskTags(mask, key, random);
   const type = getNumber(key, "eth_type");
@@ -117,6 +120,7 @@ const CUT_STACK =
 export function flowText(key: Uint8Array, mask: Uint8Array, random: SeededRandom): string | undefined {
   const text = formatMatch({ key, mask }, { verbose: true, vlanLimit: CASE_VLAN_LIMIT });
   if (UNREAD.test(text) || CUT_STACK.test(text) || !text.includes("eth_type(")) return undefined;
-  if (text.includes("mpls(") || random.chance(0.5)) return text;
+  // OVS reads no tunnel without ttl.
+  if (text.includes("mpls(") || text.includes("tunnel(") || random.chance(0.5)) return text;
   return text.replace(UNSEEN_FIELD, "").replace(UNSEEN, "").replaceAll(",)", ")");
 }

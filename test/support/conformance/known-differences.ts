@@ -214,7 +214,7 @@ const otherText: DifferenceRule = {
 
 /** Types that a packet may have by then: Ethernet, or what its outermost header is. */
 const PACKET_TYPES = [0, 0x10800, 0x186dd, 0x18847, 0x18848, 0x1894f, 0x10806, 0x18035] as const;
-const SET_METADATA = /skb_(?:priority|mark)\([^)]*\),|tunnel\((?:[^()]|\([^()]*\))*\),/g;
+const SET_METADATA = /skb_(?:priority|mark)\([^)]*\),/g;
 
 /** Our upcall tells the packet and the key that hit the flow; what metadata it has by then, the actions tell. */
 const changedMetadata: DifferenceRule = {
@@ -234,7 +234,7 @@ const changedMetadata: DifferenceRule = {
 
 /** Whether the text is the upcall's key, for an action but for metadata and with any packet type. */
 function isKeyOf({ kind, key, packet }: PacketUpcall, text: string): boolean {
-  if (kind === "miss") return upcallKeyText(key) === text.replace(/tunnel\((?:[^()]|\([^()]*\))*\),/, "");
+  if (kind === "miss") return upcallKeyText(key) === text;
   return PACKET_TYPES.some((type) => {
     const metadata = key.slice();
     setNumber(metadata, "packet_type", type);
