@@ -3,14 +3,18 @@
 import t from "tap";
 import { actionNames, type ConformanceCase, splitText } from "../support/conformance/case.ts";
 import { CaseDrawer, drawPackets } from "../support/conformance/draw-case.ts";
+import { MillraceSide } from "../support/conformance/millrace-side.ts";
+import { RuleRunner } from "../support/conformance/rule-runner.ts";
 import { ConformanceRunner } from "../support/conformance/runner.ts";
 import { shrinkCase } from "../support/conformance/shrink.ts";
+import { Tally } from "../support/conformance/tally.ts";
 import { oracleSkipReason } from "../support/oracle.ts";
 import { SeededRandom } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";
 
 const CASES = 300;
 const PACKETS = 200;
+const RULE_BATCHES = 4;
 const skip = oracleSkipReason();
 
 t.test("random cases are answered alike", { skip }, async (t) => {
@@ -27,6 +31,27 @@ t.test("random cases are answered alike", { skip }, async (t) => {
   }
   t.ok(runner.tally.isShareReached, `${runner.tally.acceptedShare} of the flows were accepted by both`);
 });
+
+t.test(
+  "flows that Open vSwitch makes of random OpenFlow rules do here what they do there",
+  { skip },
+  async (t) => {
+    const side = await MillraceSide.start(SEED);
+    t.teardown(() => side.close());
+    const tally = new Tally();
+    const runner = await RuleRunner.start(side, tally);
+    t.teardown(() => runner.stop());
+    const pool = drawPackets(SEED, PACKETS);
+    for (let batch = 0; batch < RULE_BATCHES; batch += 1) {
+      const findings = await runner.runBatch(new SeededRandom(SEED + batch), pool);
+      if (!t.same(findings, [], JSON.stringify(findings))) break;
+    }
+    t.ok(tally.isShareReached, `${tally.acceptedShare} of the flows were accepted by both`);
+    const report = tally.report(1);
+    for (const action of ["hash", "push_mpls", "push_eth", "pop_eth"])
+      t.match(report, new RegExp(` ${action}\n`));
+  },
+);
 
 const FLOW = "in_port(1),eth(),eth_type(0x0800),ipv4(proto=17,frag=no),udp()";
 const PACKET =

@@ -7,10 +7,11 @@
 // packet has been through the datapath. Revalidators are paused once, at the start (a second pause never
 // answers), so flows stay as they were put. The bridge fails secure and has no OpenFlow flow: a miss drops.
 
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { bytesToHex } from "../../src/packet/bytes.ts";
 import { PcapReader } from "../../src/packet/pcap.ts";
+import type { PortCounts } from "./conformance/case.ts";
 import { OracleLog } from "./oracle-log.ts";
 import { OracleProcess } from "./oracle-process.ts";
 import { type UnixctlAnswer, UnixctlClient } from "./unixctl-client.ts";
@@ -30,13 +31,21 @@ export interface OracleOptions {
 export interface OracleUpcall {
   readonly kind: "miss" | "action";
   readonly key: string;
+  /**
+   * What the daemon says of an action's userdata, which it takes for a cookie of its own of 48 bytes: `size N`, or `type T`
+   * for one that long; undefined without userdata.
+   */
+  readonly userdata?: string;
 }
 
 const BRIDGE = "br0";
 const PORTS_DEFAULT = 4;
 /** The most commands of one connection that ovs-vswitchd takes in one turn of its main loop. */
 const COMMANDS_PER_TURN = 10;
-const UPCALL = /: (miss|action) upcall:\n(.*)\n/g;
+const UPCALL =
+  /: (miss|action) upcall:\n(.*)\n|action upcall cookie has unexpected (size \d+)\n|invalid user cookie of (type \d+) and size/g;
+const PORT_COUNTS =
+  /port (\d+): .*\n +RX packets:(\d+).*\n +TX packets:(\d+).*\n.*\n +RX bytes:(\d+).*TX bytes:(\d+)/g;
 /** ovs-vswitchd's own default (upcall/set-flow-limit). */
 const FLOW_LIMIT_DEFAULT = 200_000;
 
@@ -134,10 +143,27 @@ export class Oracle {
     // A command that does not exist is still logged when it arrives.
     await this.#client.call(marker);
     const text = await this.#log.readTo(marker);
-    return Array.from(text.matchAll(UPCALL), (match) => ({
-      kind: match[1] as "miss" | "action",
-      key: match[2]!,
-    }));
+    const upcalls: OracleUpcall[] = [];
+    for (const [, kind, key, size, type] of text.matchAll(UPCALL)) {
+      if (kind !== undefined) upcalls.push({ kind: kind as "miss" | "action", key: key! });
+      else upcalls.push({ ...upcalls.pop()!, userdata: (size ?? type)! });
+    }
+    return upcalls;
+  }
+
+  /** What every port has counted since it was added. */
+  async portCounts(): Promise<PortCounts[]> {
+    const text = await this.#client.expect("dpctl/show", "-s");
+    return Array.from(text.matchAll(PORT_COUNTS), (match) => {
+      const [portNo, rxPackets, txPackets, rxBytes, txBytes] = match.slice(1).map(Number) as [
+        number,
+        number,
+        number,
+        number,
+        number,
+      ];
+      return { portNo, rxPackets, rxBytes, txPackets, txBytes };
+    });
   }
 
   /**
@@ -232,9 +258,14 @@ class OraclePort {
   }
 
   read(): string[] {
-    const file = readFileSync(this.#path);
-    this.#reader.feed(file.subarray(this.#consumed));
-    this.#consumed = file.length;
+    const grown = statSync(this.#path).size - this.#consumed;
+    if (grown === 0) return [];
+    const chunk = Buffer.alloc(grown);
+    const descriptor = openSync(this.#path, "r");
+    const bytes = readSync(descriptor, chunk, 0, grown, this.#consumed);
+    closeSync(descriptor);
+    this.#reader.feed(chunk.subarray(0, bytes));
+    this.#consumed += bytes;
     const packets: string[] = [];
     for (let packet = this.#reader.next(); packet !== undefined; packet = this.#reader.next()) {
       const end = packet.dataOffset + packet.dataBytes;

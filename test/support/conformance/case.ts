@@ -15,7 +15,20 @@ export interface ConformanceCase {
 export interface UpcallText {
   readonly kind: "miss" | "action";
   readonly key: string;
+  /** Of the action's userdata what Open vSwitch tells: `size N`, or `type T` where it has the size of OVS's own cookies. */
+  readonly userdata?: string;
 }
+
+export interface PortCounts {
+  readonly portNo: number;
+  readonly rxPackets: number;
+  readonly rxBytes: number;
+  readonly txPackets: number;
+  readonly txBytes: number;
+}
+
+/** `packets:N bytes:N` received and sent, by port of those that counted something. */
+export type PortCountText = readonly [portNo: number, received: string, sent: string];
 
 export interface DumpLines {
   readonly short: readonly string[];
@@ -30,6 +43,7 @@ export interface CaseAnswer {
   /** By port, what it sent in order, as hex; the order between ports is not told. */
   readonly outputs: readonly (readonly [portNo: number, packets: readonly string[]])[];
   readonly upcalls: readonly UpcallText[];
+  readonly ports: readonly PortCountText[];
   /** Sorted; without what depends on time and chance: ufid and last use. */
   readonly dumps: DumpLines;
 }
@@ -89,4 +103,16 @@ export function maskDump(line: string): string {
 /** Hash values are the one thing in a key that may differ: both hash with a secret. Whether there is one is compared. */
 export function maskKey(key: string): string {
   return key.replace(/dp_hash\((0x[0-9a-f]*[1-9a-f][0-9a-f]*|[1-9]\d*)\)/, "dp_hash(some)");
+}
+
+/** What the ports of a case counted from `before` on. */
+export function portCountTexts(after: readonly PortCounts[], before: readonly PortCounts[]): PortCountText[] {
+  return after.flatMap((counts): PortCountText[] => {
+    const { portNo } = counts;
+    const earlier = before.find((other) => other.portNo === portNo);
+    const grown = (name: keyof PortCounts): number => counts[name] - (earlier?.[name] ?? 0);
+    if (portNo > CASE_PORT_COUNT || grown("rxPackets") + grown("txPackets") === 0) return [];
+    const received = `packets:${grown("rxPackets")} bytes:${grown("rxBytes")}`;
+    return [[portNo, received, `packets:${grown("txPackets")} bytes:${grown("txBytes")}`]];
+  });
 }

@@ -1,7 +1,7 @@
 // Random action lists that fit a packet. One maker for each action that Open vSwitch's text can say; a candidate joins
 // the list when our validation takes it behind what is there already, so lists grow with what is carried out.
 import type { SeededRandom } from "../random.ts";
-import { PIDS } from "./millrace-side.ts";
+import { COOKIE_BYTES, PIDS } from "./millrace-side.ts";
 import type { PacketFacts } from "./packet-facts.ts";
 
 export interface ActionDraw {
@@ -141,7 +141,15 @@ function pushNsh({ random }: ActionDraw): string {
 
 function userspace({ random }: ActionDraw): string {
   const actions = random.chance(0.2) ? ",actions" : "";
-  return `userspace(pid=${random.pick(PIDS)},userdata(${hex(random.bytes(8 + random.below(9)))})${actions})`;
+  const userdata = random.chance(0.2) ? cookie(random) : random.bytes(8 + random.below(9));
+  return `userspace(pid=${random.pick(PIDS)},userdata(${hex(userdata)})${actions})`;
+}
+
+/** Of the size of OVS's own cookies, but of no type that OVS has: it says which type it found. */
+function cookie(random: SeededRandom): Uint8Array {
+  const bytes = random.bytes(COOKIE_BYTES);
+  bytes[1] = 1 + random.below(255);
+  return bytes;
 }
 
 /** A branch of check_pkt_len, which alone may be empty in OVS's text. */

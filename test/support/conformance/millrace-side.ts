@@ -1,5 +1,6 @@
 // A case on Millrace: a switch in this thread, with the ports that the real Open vSwitch has.
 
+import { USERSPACE } from "../../../src/action/attributes.ts";
 import {
   FlowTextError,
   formatFlowLine,
@@ -8,9 +9,11 @@ import {
 } from "../../../src/control/flow-entry.ts";
 import { OfflineSwitch } from "../../../src/control/offline-switch.ts";
 import { KeyExtractor } from "../../../src/flow/extract-key.ts";
+import { attributes } from "../../../src/flow/nlattr.ts";
 import { formatOdpKey } from "../../../src/flow/odp/match.ts";
 import { DEFAULT_SIZES } from "../../../src/memory/region-plan.ts";
 import { bytesToHex, hexToBytes } from "../../../src/packet/bytes.ts";
+import { readPortCounters } from "../../../src/port/counters.ts";
 import { type DummyPort, isDummyPort } from "../../../src/port/dummy/driver.ts";
 import type { PortSpec } from "../../../src/port/port.ts";
 import type { FlowView } from "../../../src/table/flow-reader.ts";
@@ -23,6 +26,8 @@ import {
   type FlowText,
   maskDump,
   maskKey,
+  type PortCounts,
+  portCountTexts,
   type UpcallText,
 } from "./case.ts";
 
@@ -42,6 +47,8 @@ export interface PacketUpcall {
   /** The key that the packet was looked up with. */
   readonly key: Uint8Array;
   readonly packet: Uint8Array;
+  /** Of the action; empty without. */
+  readonly userdata: Uint8Array;
 }
 
 /** What became of one packet. */
@@ -76,9 +83,10 @@ export class MillraceSide {
       debugLedger: true,
     });
     const { pids } = this.#offline.handler;
-    pids.listen(MISS_PID, ({ key, packet }) => this.#upcalls.push({ kind: "miss", key, packet }) > 0);
-    for (const pid of PIDS) {
-      pids.listen(pid, ({ key, packet }) => this.#upcalls.push({ kind: "action", key, packet }) > 0);
+    for (const pid of [MISS_PID, ...PIDS]) {
+      pids.listen(pid, ({ kind, key, packet, attributes: bytes }) => {
+        return this.#upcalls.push({ kind, key, packet, userdata: userdataOf(bytes) }) > 0;
+      });
     }
   }
 
@@ -100,6 +108,7 @@ export class MillraceSide {
     this.#offline.housekeep();
     const refusals: (string | null)[] = [];
     for (const flow of flows) refusals.push(await this.#put(flow));
+    const before = this.#portCounts();
     const fates = packets.map((packet) => this.#receive(hexToBytes(packet), inPort));
     const views: FlowView[] = [];
     for await (const view of this.#offline.flows.all()) views.push(view);
@@ -108,6 +117,7 @@ export class MillraceSide {
       fates,
       outputs: outputsByPort(fates),
       upcalls: fates.flatMap(({ upcalls }) => upcalls.map(upcallText)),
+      ports: portCountTexts(this.#portCounts(), before),
       dumps: { short: this.#dump(views, false), verbose: this.#dump(views, true) },
     };
   }
@@ -147,6 +157,19 @@ export class MillraceSide {
     return { packet, outputs, upcalls: this.#upcalls };
   }
 
+  #portCounts(): PortCounts[] {
+    return this.#ports.map(({ portNo, slot }) => {
+      const counts = readPortCounters(this.#offline.arena, slot);
+      return {
+        portNo,
+        rxPackets: counts.rx_packets,
+        rxBytes: counts.rx_bytes,
+        txPackets: counts.tx_packets,
+        txBytes: counts.tx_bytes,
+      };
+    });
+  }
+
   #dump(views: readonly FlowView[], verbose: boolean): string[] {
     const style = { verbose, names: verbose };
     const now = this.#offline.clock.millis();
@@ -157,9 +180,22 @@ export class MillraceSide {
 const extractor = new KeyExtractor(CASE_VLAN_LIMIT);
 
 /** The oracle prints the key of the packet as it came up, ours is that which hit the flow. */
-function upcallText({ kind, key, packet }: PacketUpcall): UpcallText {
-  return { kind, key: upcallKeyText(kind === "miss" ? key : extractor.extractUnder(packet, key)) };
+function upcallText({ kind, key, packet, userdata }: PacketUpcall): UpcallText {
+  const text = upcallKeyText(kind === "miss" ? key : extractor.extractUnder(packet, key));
+  return userdata.length === 0 ? { kind, key: text } : { kind, key: text, userdata: userdataText(userdata) };
 }
+
+const userdataOf = (bytes: Uint8Array): Uint8Array => {
+  for (const { type, start, end } of attributes(bytes))
+    if (type === USERSPACE.userdata) return bytes.slice(start, end);
+  return new Uint8Array(0);
+};
+
+/** Size of the cookies that Open vSwitch itself puts into userdata, which begin with a type of 16 bits. */
+export const COOKIE_BYTES = 48;
+
+export const userdataText = (userdata: Uint8Array): string =>
+  userdata.length === COOKIE_BYTES ? `type ${userdata[0]! | (userdata[1]! << 8)}` : `size ${userdata.length}`;
 
 export const upcallKeyText = (key: Uint8Array): string =>
   maskKey(formatOdpKey(key, { vlanLimit: CASE_VLAN_LIMIT }));

@@ -15,11 +15,14 @@ import { compareAnswers, type Difference } from "./compare.ts";
 import { type MillraceAnswer, MillraceSide } from "./millrace-side.ts";
 import { askOracle } from "./oracle-side.ts";
 import { missingHeader, packetFacts } from "./packet-facts.ts";
+import type { RuleCase } from "./rule-case.ts";
 import { shrinkCase } from "./shrink.ts";
 import { Tally } from "./tally.ts";
 
 export interface Finding {
   readonly given: ConformanceCase;
+  /** The OpenFlow rule of which Open vSwitch made the flows. */
+  readonly rule?: RuleCase;
   /** Equal for findings of one kind. */
   readonly what: string;
   readonly ours: unknown;
@@ -83,7 +86,7 @@ export class ConformanceRunner {
     try {
       return await askOracle(this.#oracle, given);
     } catch (error) {
-      if (!(error instanceof Error) || !/closed|ECONNRESET|EPIPE/.test(error.message)) throw error;
+      if (!isEnd(error)) throw error;
       this.#oracle.stop();
       this.#oracle = await startOracle();
       return undefined;
@@ -113,6 +116,10 @@ export class ConformanceRunner {
   }
 }
 
+/** Whether the oracle's daemon died under a question. */
+export const isEnd = (error: unknown): boolean =>
+  error instanceof Error && /closed|ECONNRESET|EPIPE/.test(error.message);
+
 /** With a limit of none it installs no flows for misses: the table holds the case's flows alone. */
 async function startOracle(): Promise<Oracle> {
   const oracle = await Oracle.start({ portCount: CASE_PORT_COUNT, vlanLimit: CASE_VLAN_LIMIT });
@@ -120,7 +127,7 @@ async function startOracle(): Promise<Oracle> {
   return oracle;
 }
 
-function findingOf(
+export function findingOf(
   given: ConformanceCase,
   { aspect, ours, theirs }: Difference,
   answer: MillraceAnswer,

@@ -7,10 +7,17 @@ const ETHERNET_HEX_DIGITS = 28;
 const TRIES_MAX = 600;
 
 /** @param stillShows whether a smaller case shows the same; it may ask both switches */
-export async function shrinkCase(
+export const shrinkCase = (
   given: ConformanceCase,
   stillShows: (smaller: ConformanceCase) => Promise<boolean>,
-): Promise<ConformanceCase> {
+): Promise<ConformanceCase> => shrink(given, smallerCases, stillShows);
+
+/** @param smallerOf steps that each take something away, those that take most first */
+export async function shrink<Case>(
+  given: Case,
+  smallerOf: (given: Case) => Iterable<Case>,
+  stillShows: (smaller: Case) => Promise<boolean>,
+): Promise<Case> {
   let smallest = given;
   let tries = 0;
   for (let hasShrunk = true; hasShrunk; ) {
@@ -19,7 +26,7 @@ export async function shrinkCase(
     let position = 0;
     for (let found = true; found; ) {
       found = false;
-      for (const smaller of [...smallerCases(smallest)].slice(position)) {
+      for (const smaller of [...smallerOf(smallest)].slice(position)) {
         tries += 1;
         if (tries > TRIES_MAX) return smallest;
         if (await stillShows(smaller)) {
@@ -100,7 +107,7 @@ function* shorterFlows(flow: string): Generator<string> {
 }
 
 /** Half of what is behind the Ethernet header, a byte less, or a byte that is zero. */
-function* shorterPackets(packet: string): Generator<string> {
+export function* shorterPackets(packet: string): Generator<string> {
   const body = packet.length - ETHERNET_HEX_DIGITS;
   for (const digits of [body >> 1, 16, 2]) {
     const even = digits & ~1;
