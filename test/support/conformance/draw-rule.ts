@@ -19,6 +19,7 @@ const MATCHES: ReadonlyMap<number, string> = new Map([
   [0x0806, "arp"],
 ]);
 const PACKETS_MAX = 3;
+const NSH_TYPE = 0x894f;
 
 /** The outermost header of the packet by then. */
 interface Shape {
@@ -208,16 +209,20 @@ export function drawRule(random: SeededRandom, packet: Uint8Array): Pick<RuleCas
   return { match: match.filter((field) => field !== undefined).join(","), rule: list.join(",") };
 }
 
-const tagOf = (packet: Uint8Array, tag: "vlan_tpid" | "vlan2_tpid"): number =>
-  getNumber(new KeyExtractor(CASE_VLAN_LIMIT).extract(packet, CASE_IN_PORT), tag);
+const fieldOfPacket = (packet: Uint8Array, field: "vlan_tpid" | "vlan2_tpid" | "eth_type"): number =>
+  getNumber(new KeyExtractor(CASE_VLAN_LIMIT).extract(packet, CASE_IN_PORT), field);
 
 /** What a rule is tried on: a second tag is matched less by Open vSwitch's own flows than their text says. */
 export const rulePool = (pool: readonly Uint8Array[]): readonly Uint8Array[] =>
-  pool.filter((packet) => tagOf(packet, "vlan2_tpid") === 0);
+  pool.filter((packet) => fieldOfPacket(packet, "vlan2_tpid") === 0);
+
+/** Open vSwitch's own flows do not match the TPID, nor the kind of NSH metadata, although their text says so. */
+const isToldApart = (other: Uint8Array, packet: Uint8Array): boolean =>
+  fieldOfPacket(other, "vlan_tpid") === fieldOfPacket(packet, "vlan_tpid") &&
+  fieldOfPacket(other, "eth_type") !== NSH_TYPE;
 
 /**
- * A case of a rule. Its packets have tags of one TPID, which Open vSwitch's own flows do not match although their text
- * says it. Behind a hash there is one packet: flows for two values of it are one flow where the value is left out.
+ * A case of a rule. Behind a hash there is one packet: flows for two values of it are one flow where the value is left out.
  */
 export function drawRuleCase(random: SeededRandom, pool: readonly Uint8Array[]): RuleCase {
   const packet = random.pick(pool);
@@ -226,7 +231,7 @@ export function drawRuleCase(random: SeededRandom, pool: readonly Uint8Array[]):
   const more = drawn.rule.includes("group:") ? 0 : random.below(PACKETS_MAX);
   for (let count = more; count > 0; count -= 1) {
     const other = random.pick(pool);
-    if (tagOf(other, "vlan_tpid") === tagOf(packet, "vlan_tpid")) packets.push(other);
+    if (isToldApart(other, packet)) packets.push(other);
   }
   return { ...drawn, packets: packets.map((bytes) => bytesToHex(bytes)) };
 }

@@ -261,16 +261,24 @@ const lostBehind: DifferenceRule = {
   explains: ({ aspect, given, ours, theirs }) =>
     aspect === "outputs" &&
     given.flows.some(({ actions }) => LEAVES_ETHERNET.test(actions)) &&
-    theirs.outputs.every(([portNo, sent]) => {
-      const own = ours.outputs.find(([otherNo]) => otherNo === portNo)?.[1] ?? [];
-      const left = own.map((hex) => comparable(given, hex));
-      return sent.every((hex) => {
-        const index = left.indexOf(comparable(given, hex));
-        left.splice(0, index + 1);
-        return index >= 0;
-      });
-    }),
+    isPartOf(given, theirs.outputs, ours.outputs),
 };
+
+/** Whether all that one side sent the other did too, in that order. */
+const isPartOf = (
+  given: ConformanceCase,
+  part: CaseAnswer["outputs"],
+  whole: CaseAnswer["outputs"],
+): boolean =>
+  part.every(([portNo, sent]) => {
+    const other = whole.find(([otherNo]) => otherNo === portNo)?.[1] ?? [];
+    const left = other.map((hex) => comparable(given, hex));
+    return sent.every((hex) => {
+      const index = left.indexOf(comparable(given, hex));
+      left.splice(0, index + 1);
+      return index >= 0;
+    });
+  });
 
 /** An 802.3 length and a SNAP header where an Ethertype would stand, behind a tag or not. */
 const SNAP = /^.{24}(?:8100....|88a8....){0,2}0[0-5]..aaaa03000000/;
@@ -288,6 +296,18 @@ const snapType: DifferenceRule = {
       fits(evidence, (left, right) => left.length === right.length)),
 };
 
+/** Nothing is behind the Ethernet header and its tags. */
+const EMPTY = /^.{24}(?:(?:8100|88a8)....)*....$/;
+
+const emptied: DifferenceRule = {
+  name: "pop_eth of a packet that is nothing but an Ethernet header: Open vSwitch goes on with an empty packet",
+  explains: ({ aspect, given, ours, theirs }) =>
+    aspect === "outputs" &&
+    given.flows.some(({ actions }) => actions.includes("pop_eth")) &&
+    given.packets.some((packet) => EMPTY.test(packet)) &&
+    isPartOf(given, ours.outputs, theirs.outputs),
+};
+
 export const RULES: readonly DifferenceRule[] = [
   laterFragment,
   atomicFragment,
@@ -302,5 +322,6 @@ export const RULES: readonly DifferenceRule[] = [
   cutForNobody,
   staleCut,
   snapType,
+  emptied,
   ...REFUSAL_RULES,
 ];
