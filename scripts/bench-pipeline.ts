@@ -12,7 +12,8 @@ import { newKey, setOnes } from "../src/flow/key.ts";
 import type { Arena } from "../src/memory/arena.ts";
 import { EpochWriter } from "../src/memory/epoch.ts";
 import { fillReserve } from "../src/memory/frame-pool.ts";
-import { MemoryTraffic, memoryQueues } from "../src/perf/memory-port.ts";
+import { memoryQueues } from "../src/perf/memory-port.ts";
+import { MemoryTraffic } from "../src/perf/memory-traffic.ts";
 import { Pmd } from "../src/pmd/pmd.ts";
 import { TableWriter } from "../src/table/table-writer.ts";
 import {

@@ -4,6 +4,7 @@ import { KeyExtractor } from "../src/flow/extract-key.ts";
 import type { FieldName } from "../src/flow/fields.ts";
 import { newKey, setOnes } from "../src/flow/key.ts";
 import { Arena } from "../src/memory/arena.ts";
+import { PORT_UP } from "../src/memory/port-layout.ts";
 import { DEFAULT_SIZES, HUGE_PAGE_BYTES } from "../src/memory/region-plan.ts";
 import { native, nativeUnavailable } from "../src/native.ts";
 import { buildFrame, padFrame } from "../src/packet/builder.ts";
@@ -11,7 +12,7 @@ import { ethernet } from "../src/packet/builder-link.ts";
 import { ipv4 } from "../src/packet/builder-network.ts";
 import { udp } from "../src/packet/builder-transport.ts";
 import type { Pmd } from "../src/pmd/pmd.ts";
-import { PORT_UP, PortTable } from "../src/port/port-table.ts";
+import { PortTable } from "../src/port/port-table.ts";
 import type { FlowPut, TableWriter } from "../src/table/table-writer.ts";
 
 /** Bytes in memory: a frame of 64 bytes on the wire, had it been captured with its checksum. */
@@ -114,13 +115,16 @@ export function createBenchArena(flowCount: number, workerCount = 1): Arena {
   return arena;
 }
 
-/** Attaches an input port and output ports of the `null` type, whose queues are memory-port.ts's. */
-export function attachPorts(arena: Arena, pmd: Pmd): void {
+/**
+ * Attaches an input port and output ports of the `null` type, whose queues are memory-port.ts's.
+ * @param memory where their traffic stands, for workers that have one each
+ */
+export function attachPorts(arena: Arena, pmd: Pmd, memory = arena.region("kernelRings").offset): void {
+  const fields = { memory };
   const ports = new PortTable(arena);
   for (const [slot, portNo] of [IN_PORT, ...OUT_PORTS].entries()) {
     ports.publish(slot, portNo, PORT_UP, LONGEST_PACKET_BYTES);
-    if (slot > 0) pmd.attachTx({ type: "null", portNo, slot, queue: 0, fields: {} });
+    if (slot > 0) pmd.attachTx({ type: "null", portNo, slot, queue: 0, fields });
   }
-  const sources = arena.region("kernelRings").offset;
-  pmd.attachRx({ type: "null", portNo: IN_PORT, slot: 0, queue: 0, fields: { sources } });
+  pmd.attachRx({ type: "null", portNo: IN_PORT, slot: 0, queue: 0, fields });
 }

@@ -8,15 +8,11 @@ import { parseFlowFile } from "../src/control/flow-file.ts";
 import { installFlows } from "../src/control/flow-install.ts";
 import { OfflineSwitch } from "../src/control/offline-switch.ts";
 import { readTotals } from "../src/datapath/counters.ts";
-import { DEFAULT_SIZES } from "../src/memory/region-plan.ts";
+import { MEMORY_BUFFERS_MAX } from "../src/memory/queue-layout.ts";
+import { DEFAULT_SIZES, PAGE_BYTES } from "../src/memory/region-plan.ts";
 import { hexToBytes } from "../src/packet/bytes.ts";
-import {
-  BUFFER_QUEUE_FRAMES,
-  MemoryTraffic,
-  memoryDriver,
-  memoryQueues,
-  sourcesBytes,
-} from "../src/perf/memory-port.ts";
+import { memoryDriver, memoryQueues } from "../src/perf/memory-port.ts";
+import { MemoryTraffic } from "../src/perf/memory-traffic.ts";
 import { QUEUE_FACTORIES } from "../src/port/queue-factories.ts";
 import { parsePrefix } from "../src/tunnel/ip.ts";
 
@@ -78,9 +74,9 @@ async function open(hex: string, flows: readonly string[]): Promise<OfflineSwitc
   const offline = new OfflineSwitch({
     sizes: {
       ...DEFAULT_SIZES,
-      frameCount: BUFFER_QUEUE_FRAMES * 4,
+      frameCount: MEMORY_BUFFERS_MAX * 4,
       flowCountMax: 1024,
-      kernelRingBytes: Math.ceil(sourcesBytes(frames) / 4096 + 2) * 4096,
+      kernelRingBytes: Math.ceil(traffic.bytes / PAGE_BYTES + 2) * PAGE_BYTES,
     },
     policy,
     vlanLimit: 1,

@@ -1,8 +1,10 @@
 // A worker thread of bench-workers.ts: a poll loop over frames from memory, until it is told to stop.
 import { workerData } from "node:worker_threads";
 import { Arena, type ArenaHandle } from "../src/memory/arena.ts";
+import { PAGE_BYTES } from "../src/memory/region-plan.ts";
 import { native } from "../src/native.ts";
-import { MemoryTraffic, memoryQueues } from "../src/perf/memory-port.ts";
+import { memoryQueues } from "../src/perf/memory-port.ts";
+import { MemoryTraffic } from "../src/perf/memory-traffic.ts";
 import { Pmd } from "../src/pmd/pmd.ts";
 import { attachPorts, shuffledFrames } from "./bench-traffic.ts";
 
@@ -21,7 +23,8 @@ function run({ arena: handle, stop, index, cpu, flowCount }: ScalingStart): void
   const traffic = new MemoryTraffic(shuffledFrames(flowCount), null);
   const queues = memoryQueues(traffic);
   const pmd = new Pmd(arena, index, { factories: new Map([[queues.type, queues]]) });
-  attachPorts(arena, pmd);
+  const bytes = Math.ceil(traffic.bytes / PAGE_BYTES) * PAGE_BYTES;
+  attachPorts(arena, pmd, arena.region("kernelRings").offset + index * bytes);
   while (stop[0] === 0) pmd.iterate();
   traffic.giveBack(pmd.pool);
   pmd.close();

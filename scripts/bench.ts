@@ -52,6 +52,7 @@ const BENCHES: readonly (readonly [title: string, script: string, args: readonly
     "scripts/bench-upcalls.js",
     isSmoke ? ["--flows", "1000", "--seconds", "0.3", "--rate", "200"] : [],
   ],
+  ["ports without a look-up", "scripts/bench-ports.js", isSmoke ? ["--millis", "1", "--rounds", "1"] : []],
   [
     "pipeline",
     "scripts/bench-pipeline.js",

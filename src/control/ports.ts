@@ -8,6 +8,7 @@ import { ThreadCounters } from "../datapath/counters.ts";
 import { DROP } from "../datapath/drop-reason.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
+import { PORT_TAKES_L3, PORT_TAKES_PARTIAL_CHECKSUMS, PORT_UP } from "../memory/port-layout.ts";
 import { controlThread } from "../memory/region-plan.ts";
 import { PortCounters } from "../port/counters.ts";
 import { FrameBudget } from "../port/frame-budget.ts";
@@ -21,7 +22,7 @@ import {
   type PortStatus,
   type PortType,
 } from "../port/port.ts";
-import { PORT_TAKES_L3, PORT_TAKES_PARTIAL_CHECKSUMS, PORT_UP, PortTable } from "../port/port-table.ts";
+import { PortTable } from "../port/port-table.ts";
 import { AbsentPort } from "./absent-port.ts";
 import { NumberPool } from "./number-pool.ts";
 import { type PortWorkers, QueueSharing, type RxqAssignment } from "./queue-sharing.ts";

@@ -13,6 +13,8 @@ export const ENGINE = {
   outCount: 0,
   /** Copies that actions made since JavaScript looked last. */
   copies: 4,
+  /** Slot + 1 of the port that got packets last since the flush, 0 for none; TX_ROUTE.nextDirty leads on. */
+  dirtySlot: 8,
   /** Packets that were dropped, by reason: room for 64 words, added to the thread's counters after each burst. */
   drops: 64,
   /** Entries of 8 bytes: first frame, port number. */
@@ -26,14 +28,22 @@ export const OUT_ENTRY_BYTES = 8;
 
 export const ENGINE_SCRATCH_BYTES = 65536;
 
-/** How this thread reaches the port in a slot. Byte offsets from the slot's entry; written when queues come and go. */
+/**
+ * How this thread reaches the port in a slot. Byte offsets from the slot's entry. Kind and parameters are written when
+ * queues come and go; the rest by whoever puts packets, in JavaScript or compiled, and by the flush.
+ */
 export const TX_ROUTE = {
   /** One of TX_KIND. */
   kind: 0,
-  /** Address of what the kind needs. */
+  /** Address of what the kind needs (memory/queue-layout.ts). */
   parameters: 4,
   /** 1 while the route got packets that its flush has not seen. */
   isDirty: 8,
+  /** Packets and their bytes that the queue took and has not counted in the port's counters yet. */
+  pendingPackets: 12,
+  pendingBytes: 16,
+  /** As ENGINE.dirtySlot: the one that is flushed after this one. */
+  nextDirty: 20,
 } as const;
 export const TX_ROUTE_BYTES = 32;
 
@@ -45,4 +55,12 @@ export const TX_KIND = {
   memory: 1,
   /** An AF_XDP tx ring (port/afxdp). */
   afxdp: 2,
+  /** Counted and freed (port/null). */
+  null: 3,
 } as const;
+/** A kind that compiled code transmits. */
+export type CompiledTxKind = Exclude<keyof typeof TX_KIND, "javascript">;
+
+/** What receives a burst: compiled code has a function for each kind. */
+export const RX_KIND = { memory: 1, afxdp: 2 } as const;
+export type CompiledRxKind = keyof typeof RX_KIND;

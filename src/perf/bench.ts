@@ -14,18 +14,13 @@ import { type OfflineBond, offlineBondSettings, offlinePortName } from "../contr
 import { type OfflineOptions, OfflineSwitch } from "../control/offline-switch.ts";
 import type { ProgressListener } from "../control/progress.ts";
 import { attributes } from "../flow/nlattr.ts";
-import { DEFAULT_SIZES } from "../memory/region-plan.ts";
+import { MEMORY_BUFFERS_MAX } from "../memory/queue-layout.ts";
+import { DEFAULT_SIZES, PAGE_BYTES } from "../memory/region-plan.ts";
 import { isDummyPort } from "../port/dummy/driver.ts";
 import { PORT_NO_MAX } from "../port/port.ts";
 import { QUEUE_FACTORIES } from "../port/queue-factories.ts";
-import {
-  BUFFER_QUEUE_FRAMES,
-  MemoryTraffic,
-  memoryDriver,
-  memoryQueues,
-  outputText,
-  sourcesBytes,
-} from "./memory-port.ts";
+import { memoryDriver, memoryQueues } from "./memory-port.ts";
+import { MemoryTraffic, outputText } from "./memory-traffic.ts";
 
 /** Frames come in here. */
 export const BENCH_PORT_NO = 1;
@@ -148,10 +143,10 @@ function benchOptions(
 ): OfflineOptions {
   const sizes = {
     ...DEFAULT_SIZES,
-    frameCount: BUFFER_QUEUE_FRAMES * 4,
+    frameCount: MEMORY_BUFFERS_MAX * 4,
     flowCountMax: Math.max(1024, flowCount * 2),
     portCountMax: Math.max(16, portCount + 1),
-    kernelRingBytes: Math.ceil(sourcesBytes(frames) / 4096 + 2) * 4096,
+    kernelRingBytes: Math.ceil(new MemoryTraffic(frames, null).bytes / PAGE_BYTES + 2) * PAGE_BYTES,
   };
   return { sizes, policy, bonds: offlineBondSettings(bonds), vlanLimit: 1, seed: 0 };
 }

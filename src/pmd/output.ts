@@ -11,14 +11,17 @@ import type { PacketSink } from "../datapath/engine.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { BatchColumns } from "../memory/batch-columns.ts";
 import { NO_PORT } from "../memory/batch-layout.ts";
+import { ENGINE, ENGINE_SCRATCH_BYTES, OUT_ENTRY, OUT_ENTRY_BYTES } from "../memory/engine-layout.ts";
 import { FRAME_META_BYTES, META16, META32, PACKET_CSUM_PARTIAL, PACKET_L3 } from "../memory/frame-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
+import { PORT_TAKES_L3, PORT_TAKES_PARTIAL_CHECKSUMS, PORT_UP } from "../memory/port-layout.ts";
 import { PORT_COUNTER_BYTES } from "../memory/region-plan.ts";
+import { TxRoutes } from "../memory/tx-route.ts";
 import { ETH, ETH_TYPE, VLAN } from "../packet/link-headers.ts";
 import { PORT_COUNTER } from "../port/counters.ts";
 import type { TxQueue } from "../port/port.ts";
-import { PORT_TAKES_L3, PORT_TAKES_PARTIAL_CHECKSUMS, PORT_UP, PortTable } from "../port/port-table.ts";
+import { PortTable } from "../port/port-table.ts";
 import type { UpcallSender } from "./upcall-sender.ts";
 
 // Module constants, because V8 folds them and loads an imported table anew each time.
@@ -32,6 +35,9 @@ const PACKET_BYTES_WORD = META32.packetBytes;
 /** The record's word whose upper half holds the flags, and those that outputRun looks at there. */
 const FLAGS_WORD = (META16.flags - 1) / 2;
 const UNUSUAL = (PACKET_CSUM_PARTIAL | PACKET_L3) << 16;
+const OUT_WORDS = OUT_ENTRY_BYTES / 4;
+const OUT_FRAME_WORD = OUT_ENTRY.frame / 4;
+const OUT_PORT_WORD = OUT_ENTRY.portNo / 4;
 /** NO_FRAME and NO_PORT as the signed view shows them. */
 const FRAME_GONE = -1;
 const PORT_UNKNOWN = NO_PORT | 0;
@@ -75,10 +81,10 @@ export class Output implements PacketSink {
   #routes: TxQueue[] = [];
   readonly #unreachable: TxQueue;
   #all: TxQueue[] = [];
-  /** Slots that got packets since the last flush. */
-  #dirtySlots = new Int32Array(0);
-  #isDirty = new Uint8Array(0);
-  #dirtyCount = 0;
+  /** The same in the arena, for compiled code. */
+  readonly #txRoutes: TxRoutes;
+  readonly #outCount: number;
+  readonly #outList: number;
 
   constructor(context: OutputContext) {
     const { arena, pool, counters } = context;
@@ -93,6 +99,11 @@ export class Output implements PacketSink {
     const { portCountMax } = arena.plan.sizes;
     this.#portCounters =
       arena.region("portCounters").offset + context.threadIndex * portCountMax * PORT_COUNTER_BYTES;
+    this.#txRoutes = new TxRoutes(arena, context.threadIndex);
+    const scratch = arena.region("engineScratch").offset + context.threadIndex * ENGINE_SCRATCH_BYTES;
+    this.#outCount = (scratch + ENGINE.outCount) >>> 2;
+    this.#outList = (scratch + ENGINE.outList) >>> 2;
+    arena.i32[this.#outCount] = 0;
     this.#unreachable = new UnreachablePort(pool, counters);
     this.#makeRoom(SLOTS_AT_START - 1);
   }
@@ -103,12 +114,15 @@ export class Output implements PacketSink {
     this.removeRoute(slot);
     this.#routes[slot] = queue;
     this.#all.push(queue);
+    const { compiledRoute } = queue;
+    if (compiledRoute !== undefined) this.#txRoutes.set(slot, compiledRoute.kind, compiledRoute.parameters);
   }
 
   /** Control path. */
   removeRoute(slot: number): void {
     const queue = this.#routes[slot];
     if (queue === undefined || queue === this.#unreachable) return;
+    this.#txRoutes.set(slot, "javascript", 0);
     queue.close();
     this.#routes[slot] = this.#unreachable;
     this.#all = this.#all.filter((other) => other !== queue);
@@ -120,12 +134,6 @@ export class Output implements PacketSink {
     if (slot < room) return;
     const wanted = Math.max(slot + 1, 2 * room);
     this.#routes = [...this.#routes, ...new Array<TxQueue>(wanted - room).fill(this.#unreachable)];
-    const dirtySlots = new Int32Array(wanted);
-    dirtySlots.set(this.#dirtySlots);
-    this.#dirtySlots = dirtySlots;
-    const isDirty = new Uint8Array(wanted);
-    isDirty.set(this.#isDirty);
-    this.#isDirty = isDirty;
   }
 
   output(portNo: number, frame: number): void {
@@ -140,7 +148,6 @@ export class Output implements PacketSink {
    */
   outputRun(columns: BatchColumns, from: number, to: number): number {
     const i32 = this.#i32;
-    const meta = this.#meta;
     const { frames, outPorts } = columns;
     let portNo = PORT_UNKNOWN;
     let packetBytesMax = -1;
@@ -157,12 +164,41 @@ export class Output implements PacketSink {
       }
       const frame = i32[(frames + slot) | 0]!;
       i32[(frames + slot) | 0] = FRAME_GONE;
-      const record = (meta + Math.imul(frame, META_WORDS)) | 0;
-      const fits = i32[(record + PACKET_BYTES_WORD) | 0]! <= packetBytesMax;
-      if (fits && (i32[(record + FLAGS_WORD) | 0]! & UNUSUAL) === 0) route.put(frame);
+      if (this.#isUsual(frame, packetBytesMax)) route.put(frame);
       else this.output(portNo >>> 0, frame);
     }
     return to;
+  }
+
+  /**
+   * output() of entry `from` of the engine's list of outputs, and of those behind it that go to the same port when all
+   * of these are JavaScript's. Returns the entry to go on from.
+   */
+  outputList(from: number): number {
+    const i32 = this.#i32;
+    const portNo = i32[this.#outList + from * OUT_WORDS + OUT_PORT_WORD]!;
+    const portSlot = this.#ports.slot(portNo >>> 0);
+    const isUp = portSlot >= 0 && (this.#ports.flags(portSlot) & UP) !== 0;
+    const packetBytesMax = isUp ? this.#ports.packetBytesMax(portSlot) : -1;
+    const route = isUp ? this.#touch(portSlot) : this.#unreachable;
+    const end = isUp && this.#txRoutes.isCompiled(portSlot) ? from + 1 : i32[this.#outCount]!;
+    let at = from;
+    do {
+      const frame = i32[this.#outList + at * OUT_WORDS + OUT_FRAME_WORD]!;
+      if (this.#isUsual(frame, packetBytesMax)) route.put(frame);
+      else this.output(portNo >>> 0, frame);
+      at += 1;
+    } while (at < end && i32[this.#outList + at * OUT_WORDS + OUT_PORT_WORD] === portNo);
+    return at;
+  }
+
+  /** Whether a packet leaves as it is by a port that is up. */
+  #isUsual(frame: number, packetBytesMax: number): boolean {
+    const record = (this.#meta + Math.imul(frame, META_WORDS)) | 0;
+    return (
+      this.#i32[(record + PACKET_BYTES_WORD) | 0]! <= packetBytesMax &&
+      (this.#i32[(record + FLAGS_WORD) | 0]! & UNUSUAL) === 0
+    );
   }
 
   /** Out of the port in `slot`: outputs, and packets that other workers handed over. */
@@ -188,11 +224,7 @@ export class Output implements PacketSink {
   #touch(slot: number): TxQueue {
     // Published by control, and this worker was not told yet.
     if (slot >= this.#routes.length) return this.#unreachable;
-    if (this.#isDirty[slot] === 0) {
-      this.#isDirty[slot] = 1;
-      this.#dirtySlots[this.#dirtyCount] = slot;
-      this.#dirtyCount += 1;
-    }
+    this.#txRoutes.touch(slot);
     return this.#routes[slot]!;
   }
 
@@ -214,12 +246,10 @@ export class Output implements PacketSink {
 
   /** Sends on what was put since the last flush. Once a burst. */
   flush(): void {
-    for (let index = 0; index < this.#dirtyCount; index += 1) {
-      const slot = this.#dirtySlots[index]!;
-      this.#isDirty[slot] = 0;
+    // A flush may put packets to other queues, which are then flushed too.
+    for (let slot = this.#txRoutes.takeDirty(); slot >= 0; slot = this.#txRoutes.takeDirty()) {
       this.#routes[slot]!.flush();
     }
-    this.#dirtyCount = 0;
   }
 
   /** Flushes every queue: what the kernel is done with comes back even when nothing was sent. Once a loop. */

@@ -38,6 +38,11 @@ export class PortCounters {
       (threadIndex * arena.plan.sizes.portCountMax + slot) * PORT_COUNTER_BYTES;
   }
 
+  /** Arena address of a counter. */
+  address(counter: number): number {
+    return this.#base + counter * 8;
+  }
+
   add(counter: number, delta: number): void {
     this.#arena.intrinsics.count(this.#base + counter * 8, delta);
   }

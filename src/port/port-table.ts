@@ -1,25 +1,9 @@
 // The port table in the arena: port number -> slot (a 16-bit word for each number, slot + 1, 0 for none), and a block
-// of PORT_BLOCK_BYTES for each slot. Control writes both, workers read them; a slot is filled before its number is
+// for each slot (memory/port-layout.ts). Control writes both, workers read them; a slot is filled before its number is
 // published and reused only after a grace period.
 import type { Arena } from "../memory/arena.ts";
+import { PORT_BLOCK } from "../memory/port-layout.ts";
 import { PORT_BLOCK_BYTES } from "../memory/region-plan.ts";
-
-/** Words of a port's block, byte offsets. All written by control. */
-export const PORT_BLOCK = {
-  portNo: 0,
-  /** PORT_UP and PORT_TAKES_*. */
-  flags: 4,
-  /** Longest packet it transmits, link header included, one tag not counted. */
-  packetBytesMax: 8,
-  type: 12,
-  /** Tunnel ports: the next sequence number. Counted up by all workers, so it stands on a line pair of its own. */
-  tunnelSequence: 128,
-} as const;
-
-export const PORT_UP = 1;
-export const PORT_TAKES_PARTIAL_CHECKSUMS = 2;
-/** Takes packets without Ethernet header. */
-export const PORT_TAKES_L3 = 4;
 
 // Module constants, because V8 folds them and loads an imported table anew each time.
 const BLOCK_WORDS = PORT_BLOCK_BYTES / 4;

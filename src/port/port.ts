@@ -15,6 +15,7 @@
 // the queue transmits it, or drops it with a reason. No queue keeps a frame that no list of its own names.
 import type { ThreadCounters } from "../datapath/counters.ts";
 import type { Arena } from "../memory/arena.ts";
+import type { CompiledRxKind, CompiledTxKind } from "../memory/engine-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
 import type { ArenaSizes } from "../memory/region-plan.ts";
@@ -94,6 +95,8 @@ export interface RxQueue {
    * Each packet is described by its frame record (frame-layout.ts), its port included. Counts rx packets and bytes.
    */
   rxBurst(at: number, limit: number): number;
+  /** How compiled code receives from the queue; absent: it does not. Either may receive the next burst. */
+  readonly compiledRx?: CompiledQueue<CompiledRxKind> | undefined;
   /** Gives back every frame that the queue itself holds. Called by the owner before it drops the queue. */
   close(): void;
 }
@@ -107,6 +110,15 @@ export interface TxQueue {
   /** Transmits what was put and takes back what the kernel is done with. Called once a burst and when idle. */
   flush(): void;
   close(): void;
+  /** How compiled code puts packets to the queue; absent: it does not. Either may put the next one; JavaScript flushes. */
+  readonly compiledRoute?: CompiledQueue<CompiledTxKind> | undefined;
+}
+
+/** What compiled code works a queue by. */
+export interface CompiledQueue<Kind extends string> {
+  readonly kind: Kind;
+  /** Arena address of what the kind needs (memory/queue-layout.ts). */
+  readonly parameters: number;
 }
 
 /** State that control and the worker share, as commands print it. */

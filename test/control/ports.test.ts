@@ -2,9 +2,10 @@
 import t from "tap";
 import { Ports } from "../../src/control/ports.ts";
 import { FramePool } from "../../src/memory/frame-pool.ts";
+import { PORT_UP } from "../../src/memory/port-layout.ts";
 import { controlThread } from "../../src/memory/region-plan.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, QueueAttachment } from "../../src/port/port.ts";
-import { PORT_UP, PortTable } from "../../src/port/port-table.ts";
+import { PortTable } from "../../src/port/port-table.ts";
 import { createTestArena } from "../support/dataplane.ts";
 
 const SPEC: PortSpec = { name: "eth", type: "null" };

@@ -1,12 +1,13 @@
 // The null port's transmit queue on a worker.
 //
 // Per packet: its frames go back to the pool. Per burst: two port counters, two thread counters. No memory of its
-// own. Counters: the port's tx packets and bytes.
+// own. Compiled code does the same (compile/emit/transmit.ts). Counters: the port's tx packets and bytes.
 import { COUNTER, type ThreadCounters } from "../../datapath/counters.ts";
 import type { FramePool } from "../../memory/frame-pool.ts";
 import type { Packets } from "../../memory/packets.ts";
+import { TxTaken } from "../../memory/tx-route.ts";
 import { PORT_COUNTER, type PortCounters } from "../counters.ts";
-import type { QueueAttachment, QueueContext, QueueFactory, TxQueue } from "../port.ts";
+import type { CompiledQueue, QueueAttachment, QueueContext, QueueFactory, TxQueue } from "../port.ts";
 
 export const nullQueues: QueueFactory = {
   type: "null",
@@ -19,12 +20,12 @@ export const nullQueues: QueueFactory = {
 class NullTxQueue implements TxQueue {
   readonly portNo: number;
   readonly slot: number;
+  readonly compiledRoute: CompiledQueue<"null"> | undefined;
   readonly #pool: FramePool;
   readonly #packets: Packets;
   readonly #portCounters: PortCounters;
   readonly #counters: ThreadCounters;
-  #pending = 0;
-  #pendingBytes = 0;
+  readonly #taken: TxTaken;
 
   constructor(context: QueueContext, { portNo, slot }: QueueAttachment) {
     this.portNo = portNo;
@@ -33,22 +34,24 @@ class NullTxQueue implements TxQueue {
     this.#packets = context.packets;
     this.#portCounters = context.portCounters;
     this.#counters = context.counters;
+    this.#taken = new TxTaken(context.arena, context.threadIndex, slot);
+    // Compiled code reports nothing to the ledger.
+    this.compiledRoute = context.pool.ledger === null ? { kind: "null", parameters: 0 } : undefined;
   }
 
   put(frame: number): void {
-    this.#pending += 1;
-    this.#pendingBytes += this.#packets.packetBytes(frame);
+    this.#taken.add(1, this.#packets.packetBytes(frame));
     this.#pool.freePacket(frame);
   }
 
   flush(): void {
-    if (this.#pending === 0) return;
-    this.#portCounters.add(PORT_COUNTER.tx_packets, this.#pending);
-    this.#portCounters.add(PORT_COUNTER.tx_bytes, this.#pendingBytes);
-    this.#counters.add(COUNTER.transmitted, this.#pending);
+    const { packets } = this.#taken;
+    if (packets === 0) return;
+    this.#portCounters.add(PORT_COUNTER.tx_packets, packets);
+    this.#portCounters.add(PORT_COUNTER.tx_bytes, this.#taken.bytes);
+    this.#counters.add(COUNTER.transmitted, packets);
     this.#counters.add(COUNTER.tx_batches, 1);
-    this.#pending = 0;
-    this.#pendingBytes = 0;
+    this.#taken.clear();
   }
 
   close(): void {

@@ -1,10 +1,11 @@
 // Tunnel ports on the control thread: settings, no device. One driver for each type of tunnel.
+
+import { PORT_BLOCK } from "../../memory/port-layout.ts";
 import { PORT_BLOCK_BYTES } from "../../memory/region-plan.ts";
 import { TUNNEL_TYPE, type TunnelTypeName } from "../../packet/tunnel-headers.ts";
 import { formatIp, NO_IP } from "../../tunnel/ip.ts";
 import { type TunnelVport, tunnelVport } from "../../tunnel/vport.ts";
 import type { OpenPort, PortContext, PortDriver, PortSpec, PortStatus, QueueAttachment } from "../port.ts";
-import { PORT_BLOCK } from "../port-table.ts";
 
 /** As OVS's: the outer packet's port has the limit that counts. */
 const TUNNEL_MTU = 65_465;
