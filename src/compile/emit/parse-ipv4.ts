@@ -42,6 +42,8 @@ export const ipv4TemplateBytes = (l3Offset: number): number => l3Offset + IPV4_B
 export interface Ipv4Locals {
   /** IPV4_LANES; the caller's, because V8 would put the constant together anew for each packet. */
   readonly lanes: Local<"v128">;
+  /** Block 3 of the key keeps what stands behind the ports; else it becomes zero. */
+  readonly metadataStays: boolean;
   readonly totalBytes: LocalI32;
   readonly proto: LocalI32;
   /** All ones for TCP, else zero. */
@@ -52,8 +54,9 @@ export interface Ipv4Locals {
   readonly beyondLeast: LocalI32;
 }
 
-export const ipv4Locals = (locals: Locals, lanes: Local<"v128">): Ipv4Locals => ({
+export const ipv4Locals = (locals: Locals, lanes: Local<"v128">, metadataStays: boolean): Ipv4Locals => ({
   lanes,
+  metadataStays,
   totalBytes: locals.i32("totalBytes"),
   proto: locals.i32("proto"),
   isTcp: locals.i32("isTcp"),
@@ -89,17 +92,18 @@ export function ipv4Template(
   { parsed, refused }: TemplateEnds,
 ): Statement[] {
   const l4 = scope.region("frames") + l3Offset + IPV4_BYTES;
-  const ports = v128Memory.load32_zero(slot.head.get, l4);
   const done = [...storeOffsets(slot, l3Offset), br(parsed)];
   return [
     ...checkHeader(scope, slot, use, l3Offset, refused),
     block("icmp", (icmp) => [
       ...checkTcpOrUdp(slot, use, l4, icmp, refused),
-      ...storeKey(scope, slot, use, l3Offset, ports),
+      ...storeKey(scope, slot, use, l3Offset),
+      storePorts(slot, use, l4),
       ...done,
     ]),
     ...checkIcmp(use, refused),
-    ...storeKey(scope, slot, use, l3Offset, typeAndCode(slot, l4)),
+    ...storeKey(scope, slot, use, l3Offset),
+    storeTypeAndCode(slot, use, l4),
     ...done,
   ];
 }
@@ -157,11 +161,21 @@ const checkIcmp = ({ totalBytes, proto, control }: Ipv4Locals, refused: Label): 
   control.set(i32.const(0)),
 ];
 
+function storePorts(slot: PacketSlot, { metadataStays }: Ipv4Locals, l4: number): Statement {
+  const field = BATCH.keys + K.tp_src;
+  return metadataStays
+    ? i32Memory.store(slot.key.get, i32Memory.load(slot.head.get, l4), field)
+    : v128Memory.store(slot.key.get, v128Memory.load32_zero(slot.head.get, l4), field);
+}
+
 /** Type and code become the low bytes of two 16-bit fields in network order. */
-function typeAndCode(slot: PacketSlot, l4: number): V128 {
+function storeTypeAndCode(slot: PacketSlot, { metadataStays }: Ipv4Locals, l4: number): Statement {
+  const field = BATCH.keys + K.tp_src;
   const byte = (at: number): I32 => i32Memory.load8_u(slot.head.get, l4 + at);
   const fields = i32.or(i32.shl(byte(ICMP.type), i32.const(8)), i32.shl(byte(ICMP.code), i32.const(24)));
-  return i32x4.replace_lane(ZERO, 0, fields);
+  return metadataStays
+    ? i32Memory.store(slot.key.get, fields, field)
+    : v128Memory.store(slot.key.get, i32x4.replace_lane(ZERO, 0, fields), field);
 }
 
 function storeKey(
@@ -169,7 +183,6 @@ function storeKey(
   slot: PacketSlot,
   { lanes, control }: Ipv4Locals,
   l3Offset: number,
-  transport: V128,
 ): Statement[] {
   const frames = scope.region("frames");
   const load = (offset: number): V128 => v128Memory.load(slot.head.get, frames + offset);
@@ -184,7 +197,6 @@ function storeKey(
   return [
     store(K.eth_dst, linkBlock(load(ETH.dst), l3Offset)),
     store(K.eth_type, i16x8.replace_lane(network, TCP_FLAGS_LANE, control.get)),
-    store(K.tp_src, transport),
     storeColumn(slot, BATCH.tcpFlags, swap16(control.get)),
   ];
 }

@@ -1,5 +1,6 @@
 // What the loop over a burst knows of the packet in hand, and the columns of the batch that it leaves facts in: those that
 // datapath/batch-extractor.ts writes.
+import { KEY_BYTES } from "../../flow/fields.ts";
 import { BATCH } from "../../memory/batch-layout.ts";
 import { FRAME_META_BYTES, META16, META32 } from "../../memory/frame-layout.ts";
 import type { I32, Statement } from "../ops/expression.ts";
@@ -10,6 +11,11 @@ import type { EmitScope } from "./scope.ts";
 
 const DATA_OFFSET_MASK = 0xffff;
 const DATA_BYTES_SHIFT = 16;
+
+/** In the `flow` column of a slot that has yet to be parsed, or that compiled code leaves to the reference. */
+export const NOT_PARSED = -1;
+
+const WORD_BYTES = 4;
 
 export interface PacketSlot {
   /** Address that a column's BATCH offset goes on top of. */
@@ -48,10 +54,18 @@ export function loadPacket(scope: EmitScope, slot: PacketSlot, locals: Locals): 
   ];
 }
 
+export const nextSlot = ({ column, key }: Pick<PacketSlot, "column" | "key">): Statement[] => [
+  column.set(i32.add(column.get, i32.const(WORD_BYTES))),
+  key.set(i32.add(key.get, i32.const(KEY_BYTES))),
+];
+
 export const storeColumn = (slot: PacketSlot, column: number, value: I32): Statement =>
   i32Memory.store(slot.column.get, value, column);
 
-/** Whether the packet has `bytes` bytes in one piece. */
+/** Bytes of the packet that lie in one piece from its head. */
+export const linearBytes = (slot: PacketSlot): I32 => i32.shr_u(slot.data.get, i32.const(DATA_BYTES_SHIFT));
+
+/** Whether those are at least `bytes`. */
 export const hasLinear = (slot: PacketSlot, bytes: number): I32 =>
   i32.ge_u(slot.data.get, i32.const(bytes << DATA_BYTES_SHIFT));
 
