@@ -5,45 +5,10 @@
 // padding to four bytes that the length does not count. Numbers inside payloads are in host order, except
 // those that a packet carries (addresses, ports, tags, labels, Ethertypes), which are in network order.
 
+import type { ACTION } from "../flow/action-numbers.ts";
 import type { PayloadForm } from "../flow/odp/attributes.ts";
 
-/** OVS_ACTION_ATTR_*. */
-export const ACTION = {
-  output: 1,
-  userspace: 2,
-  set: 3,
-  pushVlan: 4,
-  popVlan: 5,
-  sample: 6,
-  recirc: 7,
-  hash: 8,
-  pushMpls: 9,
-  popMpls: 10,
-  setMasked: 11,
-  ct: 12,
-  trunc: 13,
-  pushEth: 14,
-  popEth: 15,
-  ctClear: 16,
-  pushNsh: 17,
-  popNsh: 18,
-  meter: 19,
-  clone: 20,
-  checkPktLen: 21,
-  addMpls: 22,
-  decTtl: 23,
-  drop: 24,
-  psample: 25,
-  tunnelPush: 26,
-  tunnelPop: 27,
-  lbOutput: 28,
-} as const;
-
-/**
- * Begins the list of a packet that comes back from the handler (Engine.execute), and stands nowhere else: whole lines of
- * a flow key, of which the metadata count. No validated list has it.
- */
-export const ACTION_METADATA = 0x3fff;
+export { ACTION, ACTION_METADATA, CHECK_PKT_LEN, DEC_TTL, SAMPLE } from "../flow/action-numbers.ts";
 
 export type ActionName = keyof typeof ACTION;
 export type ActionType = (typeof ACTION)[ActionName];
@@ -94,8 +59,6 @@ export const ACTION_ROWS: readonly (ActionRow | undefined)[] = [
 
 /** OVS_USERSPACE_ATTR_*. */
 export const USERSPACE = { pid: 1, userdata: 2, egressTunPort: 3, actions: 4 } as const;
-/** OVS_SAMPLE_ATTR_*. */
-export const SAMPLE = { probability: 1, actions: 2 } as const;
 /** OVS_CT_ATTR_*. */
 export const CT = {
   commit: 1,
@@ -120,10 +83,6 @@ export const NAT = {
   protoHash: 8,
   protoRandom: 9,
 } as const;
-/** OVS_CHECK_PKT_LEN_ATTR_*. */
-export const CHECK_PKT_LEN = { pktLen: 1, actionsIfGreater: 2, actionsIfLessEqual: 3 } as const;
-/** OVS_DEC_TTL_ATTR_*. */
-export const DEC_TTL = { action: 1 } as const;
 /** OVS_PSAMPLE_ATTR_*. */
 export const PSAMPLE = { group: 1, cookie: 2 } as const;
 /** OVS_HASH_ALG_*. */

@@ -15,6 +15,11 @@ export const ENGINE = {
   copies: 4,
   /** Slot + 1 of the port that got packets last since the flush, 0 for none; TX_ROUTE.nextDirty leads on. */
   dirtySlot: 8,
+  /** The batch that takes what recirculates out of the one in hand, and how many packets are in it. 0: none takes any. */
+  recircBatch: 12,
+  recircCount: 16,
+  /** State of the generator that sample() draws from; 0 until the first draw. */
+  random: 20,
   /** Packets that were dropped, by reason: room for 64 words, added to the thread's counters after each burst. */
   drops: 64,
   /** Entries of 8 bytes: first frame, port number. */

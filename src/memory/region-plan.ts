@@ -62,6 +62,9 @@ export const PORT_COUNTER_BYTES = 128;
 export const FLOW_RECORD_BYTES = 128;
 export const FLOW_STATS_BYTES = 32;
 export const SUBTABLE_BYTES = 4096;
+/** Shapes of action lists that are told apart, and the room of each: its length and its list (table/shape-store.ts). */
+export const ACTION_SHAPE_COUNT_MAX = 1024;
+export const ACTION_SHAPE_STRIDE = 512;
 /** Hits and probes of one subtable by one thread (table/layout.ts). */
 export const SUBTABLE_HITS_BYTES = 16;
 /** Composed tunnel headers of one thread, a power of two, and the room of each: header and egress key (tunnel/). */
@@ -134,6 +137,7 @@ function regionRows(sizes: ArenaSizes): readonly [name: string, bytes: number, w
     ["flows", (sizes.flowCountMax + 1) * FLOW_RECORD_BYTES, "handler"],
     ["flowKeys", powerOfTwoAtLeast(Math.max(1 << 20, sizes.flowCountMax * 64)), "handler"],
     ["actions", powerOfTwoAtLeast(Math.max(4 << 20, sizes.flowCountMax * 64)), "handler"],
+    ["actionShapes", ACTION_SHAPE_COUNT_MAX * ACTION_SHAPE_STRIDE, "handler"],
     ["flowStats", workerCount * (sizes.flowCountMax + 1) * FLOW_STATS_BYTES, "worker"],
     ["frameMeta", sizes.frameCount * FRAME_META_BYTES, "owner"],
     ["frames", sizes.frameCount * sizes.frameBytes, "owner"],

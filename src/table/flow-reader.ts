@@ -3,7 +3,7 @@
 import { KEY_BLOCK_BYTES, KEY_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
 import { FLOW_STATS_BYTES } from "../memory/region-plan.ts";
-import { ACTION_HEADER, ACTION_HEADER_BYTES, ACTION_UNIT_BYTES } from "./action-store.ts";
+import { ACTION_HEADER, ACTION_HEADER_BYTES, ACTION_LENGTH_MASK, ACTION_UNIT_BYTES } from "./action-store.ts";
 import {
   allStatsOffsets,
   FLOW,
@@ -169,6 +169,6 @@ export class FlowReader {
     const { u8, i32 } = this.#arena;
     const list = this.#actions + i32[word + FLOW.actions]! * ACTION_UNIT_BYTES;
     const from = list + ACTION_HEADER_BYTES;
-    return u8.slice(from, from + i32[(list >>> 2) + ACTION_HEADER.bytes]!);
+    return u8.slice(from, from + (i32[(list >>> 2) + ACTION_HEADER.bytesAndShape]! & ACTION_LENGTH_MASK));
   }
 }

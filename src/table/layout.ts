@@ -89,6 +89,8 @@ export const ROOT = {
   birth: 34,
   /** Flows that were learned: the operator did not install them. */
   learnedCount: 36,
+  /** Shapes of action lists, numbered from 1 (shape-store.ts). Published. */
+  shapeCount: 37,
   /** A key, and a mask, that the writer works on. KEY_BYTES each. */
   scratchKey: 64,
   scratchMask: 64 + 160,

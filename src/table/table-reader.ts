@@ -10,7 +10,7 @@
 import type { Arena } from "../memory/arena.ts";
 import { BATCH } from "../memory/batch-layout.ts";
 import { FLOW_STATS_BYTES, SUBTABLE_HITS_BYTES } from "../memory/region-plan.ts";
-import { ACTION_HEADER, ACTION_HEADER_BYTES, ACTION_UNIT_BYTES } from "./action-store.ts";
+import { ACTION_HEADER, ACTION_HEADER_BYTES, ACTION_LENGTH_MASK, ACTION_UNIT_BYTES } from "./action-store.ts";
 import { BatchProbe } from "./batch-probe.ts";
 import {
   FLOW,
@@ -26,6 +26,8 @@ import { SubtableProbe } from "./subtable-probe.ts";
 /** A module constant: a property of an object, `as const` or not, is a load in hot code. */
 const FLOW_ACTIONS = FLOW.actions;
 const RECORD_WORDS = FLOW_WORDS;
+const HEADER_WORD = ACTION_HEADER.bytesAndShape;
+const LENGTH_MASK = ACTION_LENGTH_MASK;
 
 export class TableReader {
   readonly #arena: Arena;
@@ -156,7 +158,7 @@ export class TableReader {
 
   /** Bytes of the list's attributes. */
   actionsBytes(list: number): number {
-    return this.#i32[(this.#actions >>> 2) + list * (ACTION_UNIT_BYTES / 4) + ACTION_HEADER.bytes]!;
+    return this.#i32[(this.#actions >>> 2) + list * (ACTION_UNIT_BYTES / 4) + HEADER_WORD]! & LENGTH_MASK;
   }
 
   /**

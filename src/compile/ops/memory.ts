@@ -36,6 +36,8 @@ export const i32Memory = {
 
 export const i64Memory = {
   load: load<"i64">("i64", [0x29]),
+  load16_u: load<"i64">("i64", [0x33]),
+  load32_u: load<"i64">("i64", [0x35]),
   store: store<"i64">([0x37]),
 } as const;
 

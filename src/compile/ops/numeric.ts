@@ -87,6 +87,7 @@ export const i64 = {
   shl: binary<"i64", "i64">("i64", 0x86),
   shr_u: binary<"i64", "i64">("i64", 0x88),
   extend_i32_u: unary<"i32", "i64">("i64", 0xad),
+  trunc_sat_f64_u: (a: F64): I64 => expression("i64", [a.code, 0xfc, 0x07]),
 } as const;
 
 function f64Const(value: number): F64 {

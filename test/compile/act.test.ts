@@ -1,0 +1,121 @@
+// Compiled actions against the reference: what a batch's packets become, in which order they leave, under which reason they
+// are dropped, and what is counted of them. What compiled code does not take, the reference carries out in the middle of the
+// batch; that must not show either. Every batch runs twice, with other bytes around the packets.
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import t from "tap";
+import { parseActions } from "../../src/action/odp/parse-actions.ts";
+import { PACKET_CSUM_PARTIAL } from "../../src/memory/frame-layout.ts";
+import { buildFrame } from "../../src/packet/builder.ts";
+import { arp, ethernet, vlan } from "../../src/packet/builder-link.ts";
+import { ipv4, ipv6 } from "../../src/packet/builder-network.ts";
+import { tcp, udp } from "../../src/packet/builder-transport.ts";
+import { randomChain } from "../action/rig.ts";
+import { anyFrame } from "../support/frames.ts";
+import { SeededRandom } from "../support/random.ts";
+import { runs, SEED } from "../support/seed.ts";
+import { anySet, listOf, output, tag, trunc } from "./act-lists.ts";
+import { ActWorld, type TestPacket } from "./act-world.ts";
+
+const random = new SeededRandom(SEED);
+const below = (limit: number): number => random.below(limit);
+/** Four lists each: as many shapes as have numbers. */
+const ROUNDS = 200;
+
+const frame = anyFrame().filter((bytes) => bytes.length >= 14);
+/** How packets lie: in one frame, some of them without headroom, some in several, some with a checksum to be finished. */
+const packet = fc.record({
+  bytes: frame,
+  list: fc.nat(3),
+  lie: fc.constantFrom("plain", "plain", "plain", "plain", "front", "chain", "partial"),
+});
+
+function lay({ bytes, list, lie }: { bytes: Uint8Array; list: number; lie: string }): TestPacket {
+  if (lie === "front") return { bytes, list, chain: [{ dataOffset: below(12), dataBytes: bytes.length }] };
+  if (lie === "chain") return { bytes, list, chain: randomChain(bytes.length, 2048, below) };
+  if (lie !== "partial") return { bytes, list };
+  const csumStart = Math.min(34, bytes.length - 2);
+  return { bytes, list, partial: { flags: PACKET_CSUM_PARTIAL, csumStart, csumOffset: below(2) * 6 } };
+}
+
+/** Two worlds of the same history. */
+class Comparison {
+  readonly #reference = new ActWorld();
+  readonly #compiled = new ActWorld();
+  #packets = 0;
+
+  /** Both ways, the compiled one twice. */
+  check(lists: readonly Uint8Array[], packets: readonly TestPacket[]): void {
+    this.#reference.setLists(lists);
+    const expected = this.#reference.run(packets, null);
+    for (const fill of [0, 85]) {
+      this.#compiled.setLists(lists);
+      assert.deepEqual(this.#compiled.run(packets, this.#compiled.compile(), fill), expected);
+      this.#packets += packets.length;
+    }
+  }
+
+  /** Of all packets, those that compiled code carried out. */
+  get compiledShare(): number {
+    return 1 - this.#compiled.stops / this.#packets;
+  }
+}
+
+function property(name: string, list: fc.Arbitrary<Uint8Array>, shareMin: number): void {
+  t.test(name, async (t) => {
+    const comparison = new Comparison();
+    const lists = fc.tuple(list, list, list, list);
+    fc.assert(
+      fc.property(lists, fc.array(packet, { minLength: 1, maxLength: 24 }), (given, packets) =>
+        comparison.check(given, packets.map(lay)),
+      ),
+      runs(ROUNDS),
+    );
+    const { compiledShare } = comparison;
+    t.ok(compiledShare >= shareMin, `${(compiledShare * 100).toFixed(1)} % of packets were compiled code's`);
+  });
+}
+
+/** Packets as the actions expect them. */
+const V4 = [ipv4({ ttl: 64 }), udp({ src: 1, dst: 2 })] as const;
+const PLAIN = buildFrame([ethernet(), ...V4]);
+const TAGGED = buildFrame([ethernet(), vlan({ vid: 5 }), ...V4]);
+const DOUBLE = buildFrame([ethernet(), vlan({ vid: 6, tpid: 0x88a8 }), vlan({ vid: 5 }), ...V4]);
+const SEGMENT = buildFrame([ethernet(), ipv4({}), tcp({ src: 3, dst: 4 })], new Uint8Array(30));
+const V6 = buildFrame([ethernet(), ipv6({}), udp({ src: 1, dst: 2 })]);
+const ARP = buildFrame([ethernet(), arp({})]);
+const MACS = "set(eth(src=02:00:00:00:00:01,dst=02:00:00:00:00:02))";
+
+const TAKEN: readonly (readonly [packet: Uint8Array, actions: string])[] = [
+  [PLAIN, "1"],
+  [PLAIN, ""],
+  [PLAIN, "drop"],
+  [PLAIN, "1,2,3"],
+  [PLAIN, "trunc(20),1,2"],
+  [PLAIN, `${MACS},set(ipv4(ttl=63)),1`],
+  [PLAIN, "set(ipv4(src=10.9.9.9,dst=10.8.8.8,tos=4,ttl=3)),1"],
+  [PLAIN, "set(udp(src=77)),1"],
+  [SEGMENT, "set(ipv4(src=10.9.9.9)),set(tcp(dst=80)),1"],
+  [V6, "set(ipv6(src=fd00::9,dst=fd00::8,label=0x12345,tclass=3,hlimit=9)),1"],
+  [V6, "set(udp(dst=99)),1"],
+  [ARP, "set(arp(sip=10.0.0.9,tip=10.0.0.8,op=2,sha=02:00:00:00:00:03,tha=02:00:00:00:00:04)),1"],
+  [PLAIN, "push_vlan(vid=3,pcp=1),1"],
+  [PLAIN, "push_vlan(vid=3,pcp=1),push_vlan(tpid=0x88a8,vid=4,pcp=1),1"],
+  [TAGGED, "pop_vlan,1"],
+  [TAGGED, "pop_vlan,push_vlan(vid=9,pcp=0),1"],
+  [DOUBLE, "pop_vlan,pop_vlan,1"],
+  [PLAIN, "1,push_vlan(vid=3,pcp=1),2,pop_vlan,set(ipv4(ttl=9)),3"],
+];
+
+t.test("these are compiled code's alone", async (t) => {
+  const comparison = new Comparison();
+  for (const [bytes, actions] of TAKEN) {
+    comparison.check([parseActions(actions)], new Array<TestPacket>(40).fill({ bytes, list: 0 }));
+    t.equal(comparison.compiledShare, 1, actions);
+  }
+});
+
+property("outputs and drops", listOf(output), 0.8);
+property("tags, cuts and outputs", listOf(output, tag, trunc), 0.3);
+property("sets and outputs", listOf(output, anySet, anySet), 0.1);
+property("all of these", listOf(output, anySet, tag, trunc), 0.1);
