@@ -10,8 +10,8 @@ import { BATCH_SIZE } from "../../src/memory/batch-layout.ts";
 import { FRAME_HEADROOM_BYTES } from "../../src/memory/frame-layout.ts";
 import { buildFrame, type Layer } from "../../src/packet/builder.ts";
 import { ethernet, vlan } from "../../src/packet/builder-link.ts";
-import { ipv4 } from "../../src/packet/builder-network.ts";
-import { icmp, tcp, udp } from "../../src/packet/builder-transport.ts";
+import { ipv4, ipv6 } from "../../src/packet/builder-network.ts";
+import { icmp, linkAddressOption, nd, tcp, udp } from "../../src/packet/builder-transport.ts";
 import { hexToBytes } from "../../src/packet/bytes.ts";
 import { openCapture } from "../../src/packet/capture-reader.ts";
 import { ETH } from "../../src/packet/link-headers.ts";
@@ -178,6 +178,35 @@ t.test("the packets of the corpus", { skip: corporaSkipReason() }, async (t) => 
     t.equal(left, 0, `${packets.length} packets under vlan-limit ${vlanLimit}`);
   }
   t.ok(packets.length > 1750);
+});
+
+t.test("more bytes behind an IP packet than OVS can note as padding", async (t) => {
+  const rig = new ParseRig(1, LARGE_FRAME_BYTES);
+  const stacks: Layer[][] = [
+    ...PLAIN_STACKS,
+    [ethernet(), ipv6(), udp()],
+    [ethernet(), ipv4({ moreFragments: true }), udp()],
+  ];
+  for (const layers of stacks) {
+    const frame = buildFrame(layers, new Uint8Array(18));
+    const burst = [0xfffe, 0xffff, 0x10000].map((padding) => {
+      const bytes = new Uint8Array(frame.length + padding);
+      bytes.set(frame);
+      return { bytes };
+    });
+    t.equal(rig.check(burst), 0);
+  }
+});
+
+t.test("link-layer addresses of which only some bytes are zero, twice", async (t) => {
+  const rig = new ParseRig(1);
+  const burst = Array.from({ length: 6 }, (_, index) => {
+    const address = new Uint8Array(6);
+    address[index] = 1;
+    const options = [1, 2, 1].map((type) => linkAddressOption(type, address));
+    return { bytes: buildFrame([ethernet(), ipv6(), nd({ options })]) };
+  });
+  t.equal(rig.check(burst), 0);
 });
 
 t.test("no packets", async () => {

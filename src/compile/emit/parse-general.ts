@@ -11,6 +11,7 @@ import { i32Memory, v128Memory } from "../ops/memory.ts";
 import { i32 } from "../ops/numeric.ts";
 import { v128 } from "../ops/vector.ts";
 import { UNREADABLE } from "./parse-header.ts";
+import { plainIpv6 } from "./parse-ipv6-plain.ts";
 import { emitPacketParsers, type PacketParsers } from "./parse-link.ts";
 import { linearBytes, loadPacket, nextSlot, type PacketSlot, packetSlot, storeColumn } from "./parse-slot.ts";
 import type { EmitScope } from "./scope.ts";
@@ -34,10 +35,16 @@ export function emitGeneralPass(scope: EmitScope, vlanLimit: number): FunctionEn
           packetType.set(i32Memory.load(slot.key.get, BATCH.keys + K.packet_type)),
           left.set(i32.add(left.get, i32.const(1))),
           brIf(done, isShort(slot, packetType)),
-          ...begin(slot),
-          lines.set(parsePacket(slot, packetType, parsers)),
-          storeColumn(slot, BATCH.dirtyLines, dirtyAfter(slot, lines)),
-          brIf(done, i32.and(lines.get, i32.const(UNREADABLE))),
+          block("parsed", (parsed) => [
+            block("refused", (refused) => [
+              brIf(refused, packetType.get),
+              ...plainIpv6(scope, slot, locals, { parsed, refused }),
+            ]),
+            ...begin(slot),
+            lines.set(parsePacket(slot, packetType, parsers)),
+            storeColumn(slot, BATCH.dirtyLines, dirtyAfter(slot, lines)),
+            brIf(done, i32.and(lines.get, i32.const(UNREADABLE))),
+          ]),
           storeColumn(slot, BATCH.flow, i32.const(0)),
           left.set(i32.sub(left.get, i32.const(1))),
         ]),
