@@ -30,7 +30,7 @@ import type { Packets } from "../memory/packets.ts";
 import { ACTION } from "./attributes.ts";
 import { type BondReader, NO_BOND } from "./bond-table.ts";
 import type { Meters } from "./meters.ts";
-import { NestedList } from "./nested-list.ts";
+import { ALWAYS, NestedList } from "./nested-list.ts";
 import { ACTION_END, type OutputSink } from "./output-sink.ts";
 import { PacketChanges } from "./packet-changes.ts";
 import { UNABLE } from "./packet-layers.ts";
@@ -128,6 +128,7 @@ export class Executor {
   execute(frame: number, slot: number, actions: number, actionsBytes: number): void {
     const { l3Offsets, l4Offsets, keys } = this.#columns;
     this.#slot = slot;
+    this.#nested.probability = ALWAYS;
     this.#changes.begin(
       frame,
       keys + slot * KEY_STRIDE,
@@ -141,6 +142,7 @@ export class Executor {
 
   /** @param isTail whether nothing of the packet is left when the list is done */
   #list(frame: number, actions: number, end: number, cut: number, isTail: boolean): void {
+    const { probability } = this.#nested;
     let cutBytes = cut;
     let at = actions;
     while (at < end) {
@@ -152,6 +154,7 @@ export class Executor {
           return;
         }
         this.#giveCopy(frame, type, at, cutBytes);
+        this.#nested.probability = probability;
         if (((TAKES_CUT >>> type) & 1) !== 0) cutBytes = 0;
       } else if (type === TUNNEL_PUSH) {
         frame = this.#cut(frame, cutBytes) ? this.#pushTunnel(frame, at) : NO_FRAME;
@@ -320,7 +323,17 @@ export class Executor {
       const payloadBytes = this.#u16[action >>> 1]! - HEADER_BYTES;
       this.#tunnels.show();
       this.#changes.metadata.exchange();
-      this.#sink.upcall(this.#columns, this.#slot, frame, type, payload, payloadBytes, packetBytes);
+      const { probability } = this.#nested;
+      this.#sink.upcall(
+        this.#columns,
+        this.#slot,
+        frame,
+        type,
+        payload,
+        payloadBytes,
+        packetBytes,
+        probability,
+      );
       this.#changes.metadata.exchange();
     }
   }

@@ -19,12 +19,17 @@ const IF_LESS_EQUAL = CHECK_PKT_LEN.actionsIfLessEqual;
 const HEADER_BYTES = NLA_HEADER_BYTES;
 /** Bits of an attribute's type word that are no flags. */
 const TYPE_MASK = 0x3fff;
-const ALWAYS = 0xffffffff;
+export const ALWAYS = 0xffffffff;
 
 export class NestedList {
   /** Arena offsets of the list that open() chose. */
   start = 0;
   end = 0;
+  /**
+   * With what probability a packet gets where this one is, of ALWAYS: the product of the samples around. The caller sets it
+   * to ALWAYS for a new packet, and back behind a list that open() chose.
+   */
+  probability = ALWAYS;
 
   readonly #u16: Uint16Array;
   readonly #u32: Uint32Array;
@@ -52,7 +57,9 @@ export class NestedList {
     if (type === DEC_TTL_ACTION) return this.#openPart(action, EXCEPTION);
     if (type === SAMPLE_ACTION) {
       const probability = this.#u32[(this.#part(action, SAMPLE_PROBABILITY) + HEADER_BYTES) >>> 2]!;
-      return this.#draws(probability) && this.#openPart(action, SAMPLE_ACTIONS);
+      if (!this.#draws(probability)) return false;
+      this.probability = Math.floor((this.probability * probability) / ALWAYS);
+      return this.#openPart(action, SAMPLE_ACTIONS);
     }
     const length = this.#u16[(this.#part(action, PKT_LEN) + HEADER_BYTES) >>> 1]!;
     return this.#openPart(action, packetBytes > length ? IF_GREATER : IF_LESS_EQUAL);

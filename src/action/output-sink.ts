@@ -29,6 +29,7 @@ export interface OutputSink {
    * @param attributes arena offset of the action's nested attributes, valid until the burst ends
    * @param attributeBytes bytes of them
    * @param packetBytes bytes before trunc
+   * @param probability with which a packet gets there through samples, of 2^32 - 1
    */
   upcall(
     columns: BatchColumns,
@@ -38,6 +39,7 @@ export interface OutputSink {
     attributes: number,
     attributeBytes: number,
     packetBytes: number,
+    probability: number,
   ): void;
   /** @param end one of ACTION_END */
   drop(frame: number, end: number): void;

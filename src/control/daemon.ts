@@ -7,6 +7,7 @@ import { CommandRegistry } from "./command.ts";
 import { bondCommands } from "./commands/bond.ts";
 import { datapathCommands } from "./commands/dpctl-datapath.ts";
 import { flowCommands } from "./commands/dpctl-flows.ts";
+import { normalizeActions } from "./commands/dpctl-normalize.ts";
 import { settingsCommands } from "./commands/dpctl-settings.ts";
 import { dummyCommands } from "./commands/dummy.ts";
 import { dummyAddressCommands } from "./commands/dummy-addresses.ts";
@@ -123,6 +124,7 @@ function createRegistry(
     ...datapathCommands(running, () => flows.flowCount),
     ...flowCommands(running, flows, () => running.portLookup, clock, config["vlan-limit"], jobs),
     jobsCommand(jobs),
+    normalizeActions(config["vlan-limit"]),
     ...settingsCommands(running, () => running.portLookup, registry),
     lintCommand(flows, () => running.portLookup, clock, config["vlan-limit"]),
     ...pmdCommands(running, usage),

@@ -49,11 +49,12 @@ export interface PortsOptions {
   readonly log: PortContext["log"];
 }
 
-/** Events: `added`, `removed`, `changed`, each with the OpenPort. */
+/** Events: `added`, `removed`, `changed` (its state), `options`, each with the OpenPort. */
 export class Ports extends EventEmitter<{
   added: [OpenPort];
   removed: [OpenPort];
   changed: [OpenPort, PortStatus];
+  options: [OpenPort];
 }> {
   readonly #arena: Arena;
   readonly #workers: PortWorkers;
@@ -122,6 +123,25 @@ export class Ports extends EventEmitter<{
    */
   add(spec: PortSpec): Promise<OpenPort> {
     return this.#inTurn(() => this.#add(spec));
+  }
+
+  /** Gives a port other options under its number and slot. @throws PortError, the driver's; nothing changed then */
+  setOptions(old: OpenPort, options: NonNullable<PortSpec["options"]>): Promise<void> {
+    return this.#inTurn(async () => {
+      const { spec, portNo, slot } = old;
+      const driver = this.#drivers.get(spec.type);
+      if (driver?.takesOptionsWhileOpen !== true || this.#open.get(portNo) !== old)
+        throw new PortError("EOPNOTSUPP", `port ${spec.name}: its options change by removing and adding it`);
+      const port = await driver.open(this.#context, { ...spec, options }, portNo, slot);
+      this.#queues.detach([old]);
+      await this.#workers.settled();
+      await old.close();
+      this.#keep(port);
+      this.#queues.attach(port);
+      await this.#workers.settled();
+      this.#refresh(slot);
+      this.emit("options", port);
+    });
   }
 
   /** Closes a port: frames and pages come back, the number leads nowhere. @throws PortError when there is none */

@@ -207,6 +207,9 @@ export class Switch implements SwitchView {
       log.info(`port ${port.spec.name}, number ${port.portNo}, is gone`);
       void this.handler.ask("removePort", { portNo: port.portNo });
     });
+    this.ports.on("options", ({ spec }) =>
+      log.info(`port ${spec.name} has options ${JSON.stringify(spec.options)}`),
+    );
     this.ports.on("changed", (port, status) => {
       const { up, mtu, notes } = status;
       void this.handler.ask("setLink", { portNo: port.portNo, link: linkOf(status) });

@@ -40,6 +40,7 @@ export class Tunnels {
     ports.on("added", (port) => {
       if (isTunnelPort(port)) this.changed();
     });
+    ports.on("options", () => this.changed());
     ports.on("removed", (port) => this.#portRemoved(port));
   }
 

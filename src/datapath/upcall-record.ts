@@ -14,7 +14,8 @@
 //       32    u32  actionsBytes    of the flow's actions, 0 unless the userspace() asked for them (action)
 //       36    u32  egressKeyBytes  of the tunnel key that tunnel_out_port asked for, 0 for none (action)
 //       40    f64  millis          the worker's clock when it was sent: upcall latency starts here
-//       48         spare to 64
+//       48    u32  probability     with which packets get there through samples, of 2^32 - 1 (action, psample)
+//       52         spare to 64
 //       64         key lines, in order; then attributes, actions and egress key, each padded to eight bytes
 //
 // A follower carries no key: the miss of its conversation, which stands before it, brought one.
@@ -43,6 +44,7 @@ export const UPCALL_RECORD = {
   actionsBytes: 32,
   egressKeyBytes: 36,
   millis: 40,
+  probability: 48,
   body: 64,
 } as const;
 
@@ -75,8 +77,10 @@ export function upcallChargeMax(arena: Arena): number {
 
 const pad8 = (bytes: number): number => (bytes + 7) & ~7;
 
-/** What goes up with a packet of an action beside its key: arena offsets and bytes. One for each worker, filled anew. */
+/** What goes up with a packet of an action beside its key: a number, arena offsets and bytes. One for each worker, filled anew. */
 export class UpcallParts {
+  /** With which packets get to the action through samples, of 2^32 - 1. */
+  probability = 0;
   /** The action's nested attributes. */
   attributes = 0;
   attributeBytes = 0;
@@ -177,6 +181,7 @@ export class UpcallWriter {
     const at = this.#stage(type, bytes, frame, portNo, orderHash, packetBytes, millis);
     if (at === 0) return false;
     this.#u32[(at + UPCALL_RECORD.keyLines) >>> 2] = keyLines;
+    this.#u32[(at + UPCALL_RECORD.probability) >>> 2] = parts.probability;
     this.#u32[(at + UPCALL_RECORD.attributeBytes) >>> 2] = attributeBytes;
     this.#u32[(at + UPCALL_RECORD.actionsBytes) >>> 2] = actionsBytes;
     this.#u32[(at + UPCALL_RECORD.egressKeyBytes) >>> 2] = egressKeyBytes;

@@ -98,12 +98,15 @@ export function decodeAttributes<Table extends AttributeTable>(
     checkLength(form, place);
     values[name] = form.read(message.slice(attribute.start, attribute.end), place);
   }
-  const garbage = malformedAt(message, start, end);
-  if (garbage !== undefined) {
-    const rule = `${end - garbage} bytes are no whole attribute; accepted: attributes to the end`;
-    throw invalid(what, garbage, rule);
-  }
+  refuseGarbage(message, start, end, what);
   return { values: values as Values<Table>, payloadAt: (name) => places.get(name) ?? message.length };
+}
+
+function refuseGarbage(message: Uint8Array, start: number, end: number, what: string): void {
+  const garbage = malformedAt(message, start, end);
+  if (garbage === undefined) return;
+  const rule = `${end - garbage} bytes are no whole attribute; accepted: attributes to the end`;
+  throw invalid(what, garbage, rule);
 }
 
 function checkLength(form: Form<unknown>, { start, end, what }: Place): void {
@@ -256,6 +259,29 @@ export const struct = <Name extends string>(
     },
   };
 };
+
+/** Any number of one form, each in an attribute of number 0. */
+export const list = <T>(element: Form<T>): Form<readonly T[]> => ({
+  ...blob(),
+  read: (_payload, { message, start, end, what }) => {
+    const values: T[] = [];
+    for (const attribute of attributes(message, start, end)) {
+      const name = `${what}[${values.length}]`;
+      if (attribute.type !== 0)
+        throw invalid(name, attribute.at, `unknown attribute ${attribute.type}; accepted: 0`);
+      const place = { message, start: attribute.start, end: attribute.end, what: name };
+      checkLength(element, place);
+      values.push(element.read(message.slice(attribute.start, attribute.end), place));
+    }
+    refuseGarbage(message, start, end, what);
+    return values;
+  },
+  write: (out, type, value) => {
+    const mark = out.begin(type);
+    for (const each of value) element.write(out, 0, each);
+    out.end(mark);
+  },
+});
 
 /** Attributes of a table of their own. */
 export const nested = <Table extends AttributeTable>(table: Table): Form<Values<Table>> => ({

@@ -17,6 +17,7 @@ import {
 } from "./attribute-table.ts";
 import { DATAPATH_ATTRIBUTES } from "./datapath-messages.ts";
 import { FLOW_ATTRIBUTES } from "./flow-messages.ts";
+import { METER_ATTRIBUTES } from "./meter-messages.ts";
 import { PACKET_ATTRIBUTES } from "./packet-messages.ts";
 import { PSAMPLE_ATTRIBUTES } from "./psample-messages.ts";
 import { VPORT_ATTRIBUTES } from "./vport-messages.ts";
@@ -127,6 +128,14 @@ export const FAMILY = {
     hasOvsHeader: false,
     attributes: PSAMPLE_ATTRIBUTES,
     group: { id: 4, name: "packets" },
+  },
+  meter: {
+    id: 23,
+    name: "ovs_meter",
+    version: 1,
+    hasOvsHeader: true,
+    attributes: METER_ATTRIBUTES,
+    group: undefined,
   },
   socket: {
     id: 21,

@@ -236,8 +236,9 @@ export class Output implements PacketSink {
     attributes: number,
     attributeBytes: number,
     packetBytes: number,
+    probability: number,
   ): void {
-    this.#upcalls.action(columns, slot, frame, action, attributes, attributeBytes, packetBytes);
+    this.#upcalls.action(columns, slot, frame, action, attributes, attributeBytes, packetBytes, probability);
   }
 
   drop(frame: number, end: number): void {

@@ -147,6 +147,7 @@ export class UpcallSender implements MissSink {
     attributes: number,
     attributeBytes: number,
     packetBytes: number,
+    probability: number,
   ): void {
     const keyLines = this.#u32[columns.dirtyLines + slot]!;
     const key = columns.keys + slot * KEY_BYTES;
@@ -154,6 +155,7 @@ export class UpcallSender implements MissSink {
     const isUserspace = action === ACTION.userspace;
     this.#parts.attributes = attributes;
     this.#parts.attributeBytes = attributeBytes;
+    this.#parts.probability = probability;
     this.#parts.actionsBytes = 0;
     this.#parts.egressKeyBytes = 0;
     if (isUserspace) this.#gatherParts(columns, slot, frame);

@@ -193,6 +193,8 @@ export interface PortDriver {
    */
   keptFrames?(spec: PortSpec, sizes: ArenaSizes): number;
   /** @throws Error naming port, operation, cause and mending step; nothing is left behind. */
+  /** Whether open() takes nothing that an open port of the same spec has, so that another one may take its place. */
+  readonly takesOptionsWhileOpen?: boolean;
   open(context: PortContext, spec: PortSpec, portNo: number, slot: number): Promise<OpenPort>;
 }
 

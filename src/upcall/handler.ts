@@ -229,6 +229,7 @@ export class Handler {
       packet: this.#packets.toBytes(record.frame),
       packetBytes: record.packetBytes,
       hash: record.orderHash,
+      probability: record.probability,
       attributes,
       actions: record.actions(),
       egressTunnelKey: record.egressTunnelKey(),

@@ -18,6 +18,8 @@ export interface Upcall {
   readonly hash: number;
   /** Nested attributes of userspace() (pid, userdata and the rest) or psample() (group, cookie). Empty for a miss. */
   readonly attributes: Uint8Array;
+  /** With which packets get to the action through samples, of 2^32 - 1. */
+  readonly probability: number;
   /** The flow's actions when the userspace() action asked for them, else empty. */
   readonly actions: Uint8Array;
   /** OVS_TUNNEL_KEY_ATTR_* that the packet would leave by `tunnel_out_port` under; empty when not asked for, or none. */

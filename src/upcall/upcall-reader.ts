@@ -58,6 +58,11 @@ export class UpcallReader {
     return this.#word(UPCALL_RECORD.packetBytes);
   }
 
+  /** With which packets get to the action through samples, of 2^32 - 1. */
+  get probability(): number {
+    return this.#word(UPCALL_RECORD.probability);
+  }
+
   /** When the worker sent it, on the scale of MonotonicClock. */
   get millis(): number {
     return this.#arena.f64[(this.#at + UPCALL_RECORD.millis) >>> 3]!;

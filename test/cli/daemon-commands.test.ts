@@ -34,6 +34,7 @@ t.test("commands that ask a daemon", async (t) => {
     ["dpctl/del-if", ["millrace", "d2"]],
     ["dpctl/set-if", ["millrace", "d1,type=dummy"]],
     ["dpctl/parse-actions", ["1,2"]],
+    ["dpctl/normalize-actions", ["in_port(1),eth(),eth_type(0x1234)", "1,2"]],
     ["millrace/meter-set", ["1", "kbps", "1000"]],
     ["millrace/meter-del", ["1"]],
     ["bond/hash", ["02:00:00:00:00:01"]],

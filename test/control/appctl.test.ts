@@ -207,6 +207,37 @@ const levelsOf = (text: string, module: string): string | undefined =>
     .find((line) => line.startsWith(`${module} `))
     ?.replace("    (rate limiting disabled)", "");
 
+const NORMAL = "in_port(1),eth(src=02:00:00:00:00:01,dst=02:00:00:00:00:02)";
+const NORMAL_IP = `${NORMAL},eth_type(0x0800),ipv4(src=1.2.3.4,dst=5.6.7.8,proto=6,tos=0,ttl=64,frag=no),tcp(src=1,dst=2)`;
+const NORMAL_TAG = `${NORMAL},eth_type(0x8100),vlan(vid=3,pcp=1),encap(eth_type(0x1234))`;
+const NORMAL_LABELS = "mpls(label=100,tc=3,ttl=64,bos=0,label=5,tc=0,ttl=0,bos=1)";
+/** Arguments of normalize-actions. */
+const NORMALIZED: readonly (readonly string[])[] = [
+  [],
+  [NORMAL_IP],
+  [NORMAL_IP, "2"],
+  [NORMAL_IP, ""],
+  [NORMAL_IP, "drop"],
+  ["-m", NORMAL_IP, "2,1"],
+  ["", "1"],
+  ["in_port(1)", "1"],
+  [NORMAL_IP, "set(ipv4(ttl=9)),2,set(ipv4(ttl=9)),push_vlan(vid=5,pcp=0),1,pop_vlan,2"],
+  [NORMAL_IP, "1,push_vlan(vid=5,pcp=0),set(eth(dst=02:00:00:00:00:09)),2,pop_vlan,1"],
+  [NORMAL_IP, "clone(1),sample(sample=50%,actions(2)),set(skb_mark(5)),recirc(7)"],
+  [NORMAL_IP, "5,set(skb_mark(1)),7,6,3,trunc(100),4,2"],
+  [NORMAL_TAG, "2,1,push_vlan(vid=9,pcp=7),2,push_vlan(vid=8,pcp=1),1,pop_vlan,2,pop_vlan,3,pop_vlan,4"],
+  [NORMAL_TAG, "pop_vlan,push_vlan(vid=7,pcp=2,cfi=0),2,pop_vlan,3"],
+  [`${NORMAL},eth_type(0x8847),mpls(label=100,tc=3,ttl=64,bos=1)`, "1"],
+  [`${NORMAL},eth_type(0x8848),${NORMAL_LABELS}`, "3,2,1,push_vlan(vid=5,pcp=0),2"],
+  ["in_port(a),eth(),eth_type(0x1234)", "a,b", "a=3", "b=1"],
+  ["in_port(a),eth(),eth_type(0x1234)", "b", "a=3", "b=x"],
+  [NORMAL_IP, "bogus"],
+  ["bogus()", "1"],
+  [`${NORMAL_IP},tun_id(1)`, "1"],
+  [NORMAL_IP, "1", "=5"],
+  [NORMAL_IP, "1", "c"],
+];
+
 /** The second line of refusals that only say no is ours alone; what OVS makes of a second datapath is its own. */
 async function checkSettings(t: Test, { pair }: Peers): Promise<void> {
   for (const args of [
@@ -232,6 +263,7 @@ async function checkSettings(t: Test, { pair }: Peers): Promise<void> {
     [DATAPATH],
   ])
     pair.same(t, asIs, "dpctl/cache-set-size", ...args);
+  for (const args of NORMALIZED) pair.same(t, asIs, "dpctl/normalize-actions", ...args);
   for (const args of [[], [DATAPATH], ["nope"]]) pair.same(t, asIs, "dpctl/offload-stats-show", ...args);
   for (const args of [[], [DATAPATH], ["bogus@two"]]) pair.same(t, asIs, "dpctl/add-dp", ...args);
   for (const args of [[], ["dummy@nope"], ["bogus@nope"]]) pair.same(t, asIs, "dpctl/del-dp", ...args);

@@ -13,10 +13,11 @@ import { DATAPATH_ATTRIBUTES } from "../../src/netlink/datapath-messages.ts";
 import { NetlinkError } from "../../src/netlink/errno.ts";
 import { CTRL_ATTRIBUTES, SOCKET_ATTRIBUTES } from "../../src/netlink/families.ts";
 import { FLOW_ATTRIBUTES } from "../../src/netlink/flow-messages.ts";
+import { METER_ATTRIBUTES } from "../../src/netlink/meter-messages.ts";
 import { PACKET_ATTRIBUTES } from "../../src/netlink/packet-messages.ts";
 import { VPORT_ATTRIBUTES } from "../../src/netlink/vport-messages.ts";
 import { runs } from "../support/seed.ts";
-import { datapathValues, flowValues, packetValues, vportValues } from "./tables.ts";
+import { datapathValues, flowValues, meterValues, packetValues, vportValues } from "./tables.ts";
 
 function roundTrips<Table extends AttributeTable>(
   t: Test,
@@ -41,6 +42,7 @@ t.test("values and bytes are each other's image", async (t) => {
   roundTrips(t, "packet", PACKET_ATTRIBUTES, packetValues);
   roundTrips(t, "vport", VPORT_ATTRIBUTES, vportValues);
   roundTrips(t, "datapath", DATAPATH_ATTRIBUTES, datapathValues);
+  roundTrips(t, "meter", METER_ATTRIBUTES, meterValues);
 });
 
 t.test("damaged messages are refused with a place inside them, or mean what they say", async (t) => {
@@ -51,6 +53,7 @@ t.test("damaged messages are refused with a place inside them, or mean what they
     datapathValues.map(
       (values) => [DATAPATH_ATTRIBUTES, encodeAttributes(DATAPATH_ATTRIBUTES, values)] as const,
     ),
+    meterValues.map((values) => [METER_ATTRIBUTES, encodeAttributes(METER_ATTRIBUTES, values)] as const),
   );
   const damage = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), {
     minLength: 1,

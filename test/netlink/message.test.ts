@@ -23,6 +23,12 @@ import {
   NLM_F,
   NLMSG,
 } from "../../src/netlink/message.ts";
+import {
+  BAND_ATTRIBUTES,
+  BAND_TYPE,
+  METER_ATTRIBUTES,
+  METER_COMMAND,
+} from "../../src/netlink/meter-messages.ts";
 import { PACKET_ATTRIBUTES, PACKET_COMMAND } from "../../src/netlink/packet-messages.ts";
 import { PSAMPLE_ATTRIBUTES, PSAMPLE_COMMAND } from "../../src/netlink/psample-messages.ts";
 import {
@@ -135,6 +141,10 @@ function ourNumbers(): Map<string, number> {
   add("OVS_DP_ATTR_", types(DATAPATH_ATTRIBUTES));
   add("OVS_DP_CMD_", DATAPATH_COMMAND);
   add("OVS_DP_F_", USER_FEATURE);
+  add("OVS_METER_ATTR_", types(METER_ATTRIBUTES));
+  add("OVS_METER_CMD_", METER_COMMAND);
+  add("OVS_BAND_ATTR_", types(BAND_ATTRIBUTES));
+  add("OVS_METER_BAND_TYPE_", BAND_TYPE);
   add("CTRL_ATTR_", types(CTRL_ATTRIBUTES));
   add("CTRL_CMD_", CTRL_COMMAND);
   add("PSAMPLE_ATTR_", types(PSAMPLE_ATTRIBUTES));

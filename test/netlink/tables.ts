@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import type { DatapathAttributes } from "../../src/netlink/datapath-messages.ts";
 import type { FlowAttributes } from "../../src/netlink/flow-messages.ts";
+import type { MeterAttributes } from "../../src/netlink/meter-messages.ts";
 import type { PacketAttributes } from "../../src/netlink/packet-messages.ts";
 import type { VportAttributes } from "../../src/netlink/vport-messages.ts";
 
@@ -68,6 +69,22 @@ export const vportValues: fc.Arbitrary<VportAttributes> = fc.record(
     upcallStats: fc.record({ success: u64, fail: u64 }, none),
     upcallPids: u32Array,
     options: fc.record({ dstPort: u16, extension: fc.record({ gbp: present, gpe: present }, none) }, none),
+  },
+  none,
+);
+
+const stats = fc.record({ packets: u64, bytes: u64 });
+
+export const meterValues: fc.Arbitrary<MeterAttributes> = fc.record(
+  {
+    id: u32,
+    kbps: present,
+    stats,
+    used: u64,
+    bands: fc.array(fc.record({ type: u32, rate: u32, burst: u32, stats }, none), { maxLength: 4 }),
+    clear: present,
+    maxMeters: u32,
+    maxBands: u32,
   },
   none,
 );

@@ -106,6 +106,7 @@ const upcallOf = (portNo: number, bytes: number): Upcall => ({
   hash: 0,
   attributes: new Uint8Array(0),
   actions: new Uint8Array(0),
+  probability: 0,
   egressTunnelKey: new Uint8Array(0),
 });
 

@@ -25,7 +25,8 @@ const TYPES: ReadonlyMap<string, boolean> = new Map([
 const FLOWS_A_STEP = 1024;
 
 /** OVS's number of its main thread in pmd=. */
-const MAIN_THREAD = -1;
+export const MAIN_THREAD = -1;
+export const PMD_PREFIX = "pmd=";
 
 interface Choice {
   readonly filter: FlowFilter | null;
@@ -94,7 +95,7 @@ function parseChoice(context: FlowContext, args: readonly string[]): Choice {
   for (const arg of args) {
     if (arg.startsWith("filter=")) choice = { ...choice, filter: parseFilterArgument(context, arg.slice(7)) };
     else if (arg.startsWith("type=")) choice = { ...choice, type: parseTypes(arg.slice(5)) };
-    else if (arg.startsWith("pmd=")) choice = { ...choice, pmd: parsePmd(arg.slice(4)) };
+    else if (arg.startsWith(PMD_PREFIX)) choice = { ...choice, pmd: parsePmd(arg.slice(PMD_PREFIX.length)) };
     else throw datapathNotFound();
   }
   return choice;
@@ -115,7 +116,7 @@ function parseTypes(text: string): boolean {
   return types.includes(true);
 }
 
-function parsePmd(text: string): number {
+export function parsePmd(text: string): number {
   if (!/^-?\d+$/.test(text)) throw refusal(`Failed to parse pmd (${text})`, "EINVAL");
   return Number(text);
 }

@@ -19,10 +19,11 @@ import type { FlowService } from "../flow-service.ts";
 import type { Jobs } from "../jobs.ts";
 import type { SwitchView } from "../switch-view.ts";
 import { answer, mildRefusal, refusal } from "./answer.ts";
-import { dumpFlowsCommand } from "./dpctl-dump-flows.ts";
+import { dumpFlowsCommand, MAIN_THREAD, PMD_PREFIX, parsePmd } from "./dpctl-dump-flows.ts";
 import { applyFile, fileCommand } from "./dpctl-flow-files.ts";
 import {
   applyOne,
+  datapathNotFound,
   type FlowArguments,
   type FlowContext,
   flowCommand,
@@ -89,12 +90,15 @@ function getFlow(context: FlowContext): Command {
   const described = {
     name: "dpctl/get-flow",
     usage: "[dp] ufid",
-    summary: "the flow with this ufid; takes -m, --names, --no-names",
+    summary: "the flow with this ufid; takes pmd=N, -m, --names, --no-names",
   };
-  return flowCommand(context, described, [1, 1], async ({ rest: [text], more, names }) => {
+  return flowCommand(context, described, [1, 2], async ({ rest: [text, thread], more, names }) => {
+    // OVS 3.1 has no pmd= here; newer ones do.
+    if (thread !== undefined && !thread.startsWith(PMD_PREFIX)) throw datapathNotFound();
+    const pmd = thread === undefined ? MAIN_THREAD : parsePmd(thread.slice(PMD_PREFIX.length));
     const ufid = parseUfid(text!);
     if (ufid === undefined) throw mildRefusal("parsing flow ufid");
-    const flow = await context.flows.writer.find(ufid);
+    const flow = pmd === MAIN_THREAD ? await context.flows.writer.find(ufid) : null;
     if (flow === null) throw refusal("getting flow", "ENOENT");
     const style = { verbose: more, names };
     const line = formatFlowLine(flow, style, context.ports(), context.clock.millis(), context.vlanLimit);

@@ -4,8 +4,10 @@
 import { parseActions } from "../../action/odp/parse-actions.ts";
 import { printActions } from "../../action/odp/print-actions.ts";
 import { OdpSyntaxError } from "../../flow/odp/text-cursor.ts";
+import type { OpenPort } from "../../port/port.ts";
 import { type Command, type CommandRegistry, type CommandResult, UNLIMITED } from "../command.ts";
 import type { PortLookup } from "../flow-entry.ts";
+import { PortError } from "../ports.ts";
 import { namesDatapath, type SwitchView } from "../switch-view.ts";
 import { answer, refusal } from "./answer.ts";
 import { forEachPort, portArguments, whyNotOurs } from "./dpctl-datapath.ts";
@@ -79,7 +81,7 @@ function requireOpen(view: SwitchView, name: string | undefined): void {
   throw refusal(`Opening datapath ${name} failed`, whyNotOurs(view, name));
 }
 
-/** Type and number may be said and must be what they are; no driver changes an option while a port is open. */
+/** Type and number may be said and must be what they are; tunnels take other options while they are open. */
 async function setInterfaces(view: SwitchView, args: readonly string[]): Promise<CommandResult> {
   const names = portArguments(view, args);
   await forEachPort(names, async (text) => {
@@ -98,12 +100,32 @@ async function setInterfaces(view: SwitchView, args: readonly string[]): Promise
     const changed = [...given].filter(
       ([key, value]) => key !== "type" && key !== "port_no" && shown.get(key) !== value,
     );
-    if (changed.length === 0) return;
-    const list = changed.map(([key]) => key).join(", ");
-    const hint = "Remove the port and add it with the options wanted.";
-    throw refusal(`${name}: can't change ${list} while the port is open`, "EOPNOTSUPP", hint);
+    if (changed.length > 0) await setOptions(view, port, changed);
   });
   return answer("", []);
+}
+
+/** An empty value takes an option back. */
+async function setOptions(
+  { ports }: SwitchView,
+  port: OpenPort,
+  changed: readonly (readonly [name: string, value: string])[],
+): Promise<void> {
+  const options = new Map<string, unknown>(Object.entries(port.spec.options ?? {}));
+  for (const [option, value] of changed) {
+    if (value === "") options.delete(option);
+    else options.set(option, value);
+  }
+  const { name } = port.spec;
+  try {
+    await ports.setOptions(port, Object.fromEntries(options));
+  } catch (error) {
+    if (!(error instanceof PortError))
+      throw refusal(`${name}: failed to change configuration`, "EINVAL", (error as Error).message);
+    const list = changed.map(([option]) => option).join(", ");
+    const hint = "Remove the port and add it with the options wanted.";
+    throw refusal(`${name}: can't change ${list} while the port is open`, "EOPNOTSUPP", hint);
+  }
 }
 
 function normalizedActions(text: string, numbers: PortLookup["numbers"]): CommandResult {

@@ -1,4 +1,5 @@
 // What the families of the netlink socket work on.
+import type { MeterTable } from "../../action/meter-table.ts";
 import type { Clock } from "../../memory/clock.ts";
 import type { FlowService } from "../flow-service.ts";
 import type { HandlerLink } from "../handler-link.ts";
@@ -12,6 +13,7 @@ export interface NetlinkContext {
   readonly view: SwitchView;
   readonly flows: FlowService;
   readonly handler: HandlerLink;
+  readonly meters: MeterTable;
   readonly clock: Clock;
   /** Tags that keys hold. */
   readonly vlanLimit: number;
@@ -24,11 +26,12 @@ export type FamilyService = (exchange: Exchange) => Promise<void>;
 
 /** A running switch as programs see it. */
 export function netlinkContext(running: Switch): NetlinkContext {
-  const { flows, handler, clock, config } = running;
+  const { flows, handler, meters, clock, config } = running;
   return {
     view: running,
     flows,
     handler,
+    meters,
     clock,
     vlanLimit: config["vlan-limit"],
     subscriptions: new Subscriptions(handler),

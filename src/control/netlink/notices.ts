@@ -23,6 +23,7 @@ export class Notices {
     const { ports } = this.#context.view;
     ports.on("added", this.#added);
     ports.on("changed", this.#changed);
+    ports.on("options", this.#changed);
     ports.on("removed", this.#removed);
   }
 
@@ -30,6 +31,7 @@ export class Notices {
     const { ports } = this.#context.view;
     ports.off("added", this.#added);
     ports.off("changed", this.#changed);
+    ports.off("options", this.#changed);
     ports.off("removed", this.#removed);
   }
 

@@ -9,7 +9,7 @@ import type { FlowChangeEvent, HandlerOutput, PidOutput } from "../handler-proto
 import type { NetlinkContext } from "./context.ts";
 import { encodeNotice } from "./exchange.ts";
 import { flowAttributes } from "./flow-messages.ts";
-import { encodeSample, encodeUpcall } from "./upcall-messages.ts";
+import { encodeSample, encodeUpcall, sampleGroup } from "./upcall-messages.ts";
 
 const FLOW_COMMANDS = {
   added: FLOW_COMMAND.new,
@@ -27,7 +27,8 @@ export class Outlet {
   readonly #context: NetlinkContext;
   #written = new Map<string, Written>();
   #flowEvents = 0;
-  #sequence = 0;
+  /** By psample group: messages so far. */
+  readonly #sequences = new Map<number, number>();
   #isReporting = false;
 
   constructor(context: NetlinkContext) {
@@ -64,10 +65,15 @@ export class Outlet {
     const group = FAMILY.psample.group.id;
     for (const member of subscriptions.members(group)) member.countLoss(lost);
     for (const upcall of upcalls) {
-      subscriptions.notify(group, encodeSample(upcall, this.#sequence));
-      this.#sequence = (this.#sequence + 1) >>> 0;
+      subscriptions.notify(group, encodeSample(upcall, this.#nextSequence(sampleGroup(upcall)), Date.now()));
       this.#countWritten(PSAMPLE_PID, upcall.portNo, upcallBytes(upcall));
     }
+  }
+
+  #nextSequence(sampledGroup: number): number {
+    const sequence = this.#sequences.get(sampledGroup) ?? 0;
+    this.#sequences.set(sampledGroup, (sequence + 1) >>> 0);
+    return sequence;
   }
 
   #flowChange({ event, flow }: FlowChangeEvent): void {

@@ -19,6 +19,7 @@ import type { FamilyService, NetlinkContext } from "./context.ts";
 import { datapathFamily } from "./datapath-family.ts";
 import { DP_IFINDEX, Exchange } from "./exchange.ts";
 import { flowFamily } from "./flow-family.ts";
+import { meterFamily } from "./meter-family.ts";
 import { packetFamily } from "./packet-family.ts";
 import { controlFamily, socketFamily } from "./socket-families.ts";
 import { vportFamily } from "./vport-family.ts";
@@ -43,6 +44,7 @@ export class Router {
       [FAMILY.vport.id, vportFamily(context)],
       [FAMILY.flow.id, flowFamily(context)],
       [FAMILY.packet.id, packetFamily(context)],
+      [FAMILY.meter.id, meterFamily(context)],
     ]);
   }
 

@@ -1,5 +1,6 @@
 // Upcalls as OVS_PACKET_CMD_MISS and _ACTION.
 import { PSAMPLE, USERSPACE } from "../../action/attributes.ts";
+import { getNumber } from "../../flow/key.ts";
 import { findAttribute, payloadOf } from "../../flow/nlattr.ts";
 import { attributesFromPacketKey } from "../../flow/odp/match.ts";
 import { FAMILY } from "../../netlink/families.ts";
@@ -13,23 +14,34 @@ import { PSAMPLE_ATTRIBUTES, PSAMPLE_COMMAND } from "../../netlink/psample-messa
 import type { Upcall } from "../../upcall/pid-listeners.ts";
 import { encodeNotice } from "./exchange.ts";
 
+const NANOS_PER_MILLI = 1_000_000n;
+
 export function encodeUpcall(upcall: Upcall, vlanLimit: number): Uint8Array {
   const command = PACKET_COMMAND[upcall.kind];
   return encodeNotice(FAMILY.packet, command, PACKET_ATTRIBUTES, attributesOf(upcall, vlanLimit));
 }
 
-/** A packet of psample(). */
-export function encodeSample(upcall: Upcall, sequence: number): Uint8Array {
-  const { attributes, packet, packetBytes, portNo } = upcall;
+/** The group that a packet of psample() goes to. */
+export function sampleGroup({ attributes }: Upcall): number {
   const group = findAttribute(attributes, PSAMPLE.group);
+  return group === undefined ? 0 : readWord(payloadOf(attributes, group));
+}
+
+/** A packet of psample(). @param sequence of its group */
+export function encodeSample(upcall: Upcall, sequence: number, nowMillis: number): Uint8Array {
+  const { attributes, packet, packetBytes, portNo, probability, key } = upcall;
   const cookie = findAttribute(attributes, PSAMPLE.cookie);
   return encodeNotice(FAMILY.psample, PSAMPLE_COMMAND.sample, PSAMPLE_ATTRIBUTES, {
     inPort: portNo & 0xffff,
+    rate: probability,
     originalBytes: packetBytes,
-    group: group === undefined ? undefined : readWord(payloadOf(attributes, group)),
+    group: sampleGroup(upcall),
     sequence,
+    timestamp: BigInt(Math.round(nowMillis)) * NANOS_PER_MILLI,
+    protocol: getNumber(key, "eth_type"),
     userCookie: cookie === undefined ? undefined : payloadOf(attributes, cookie),
     data: packet,
+    probability: true,
   });
 }
 

@@ -12,17 +12,16 @@ import {
 } from "../../netlink/vport-messages.ts";
 import { readPortCounters, readThreadPortCounter } from "../../port/counters.ts";
 import { type OpenPort, PORT_TYPES, type PortSpec, type PortType } from "../../port/port.ts";
+import { isTunnelPort, type TunnelPort } from "../../port/tunnel/driver.ts";
+import { hasUdp } from "../../tunnel/vport.ts";
 import { PortError } from "../ports.ts";
 import type { FamilyService, NetlinkContext } from "./context.ts";
 import type { Exchange } from "./exchange.ts";
 
 type Request = Values<typeof VPORT_ATTRIBUTES>;
 
-/** Port types that a program can ask for by OVS's numbers, and the other way round; what has none is a netdev. */
-const TYPE_NUMBERS: ReadonlyMap<string, number> = new Map<string, number>([
-  ["tap", VPORT_TYPE.internal],
-  ...Object.entries(VPORT_TYPE),
-]);
+/** Port types that a program can ask for by OVS's numbers, and the other way round; what has none, taps too, is a netdev. */
+const TYPE_NUMBERS: ReadonlyMap<string, number> = new Map(Object.entries(VPORT_TYPE));
 
 export function vportFamily(context: NetlinkContext): FamilyService {
   return async (exchange) => {
@@ -53,6 +52,7 @@ export function vportAttributes({ view, upcallPids }: NetlinkContext, port: Open
     portNo: port.portNo,
     type: TYPE_NUMBERS.get(port.spec.type) ?? VPORT_TYPE.netdev,
     name: port.spec.name,
+    options: isTunnelPort(port) ? tunnelOptions(port) : undefined,
     upcallPids: pids.length > 0 ? pids : [0],
     stats: {
       rxPackets: big(counters.rx_packets),
@@ -70,6 +70,13 @@ export function vportAttributes({ view, upcallPids }: NetlinkContext, port: Open
       fail: big(counters.upcalls_lost),
     },
   };
+}
+
+/** Those with UDP tell what they listen on. */
+function tunnelOptions({ vport }: TunnelPort): VportAttributes["options"] {
+  const { dstPort, hasGbp, hasGpe } = vport;
+  if (!hasUdp(vport.type)) return undefined;
+  return { dstPort, extension: hasGbp || hasGpe ? { gbp: hasGbp, gpe: hasGpe } : undefined };
 }
 
 async function newPort(context: NetlinkContext, exchange: Exchange): Promise<void> {
@@ -92,6 +99,7 @@ async function newPort(context: NetlinkContext, exchange: Exchange): Promise<voi
 async function setPort(context: NetlinkContext, exchange: Exchange): Promise<void> {
   const { values, payloadAt } = exchange.attributes(VPORT_ATTRIBUTES);
   const port = findPort(context, values);
+  const { ports } = context.view;
   const { type, options, upcallPids } = values;
   const present = TYPE_NUMBERS.get(port.spec.type) ?? VPORT_TYPE.netdev;
   if (type !== undefined && type !== present)
@@ -100,14 +108,12 @@ async function setPort(context: NetlinkContext, exchange: Exchange): Promise<voi
       `${port.spec.name} is of type ${present}; accepted: ${present}`,
       payloadAt("type"),
     );
-  if (options !== undefined)
-    throw new NetlinkError(
-      "EOPNOTSUPP",
-      `${port.spec.name}: options change by del and new`,
-      payloadAt("options"),
-    );
+  if (options !== undefined) {
+    const wanted = { ...port.spec.options, ...optionsOf(values) };
+    await refusing(() => ports.setOptions(port, wanted), payloadAt("options"));
+  }
   if (upcallPids !== undefined) await setPids(context, exchange, port, upcallPids);
-  await echo(context, exchange, VPORT_COMMAND.set, port);
+  await echo(context, exchange, VPORT_COMMAND.set, ports.byNumber(port.portNo) ?? port);
 }
 
 async function getPorts(context: NetlinkContext, exchange: Exchange): Promise<void> {
@@ -160,20 +166,22 @@ function portType(number: number, at: number): PortType {
 /** Options of tunnels, under the names of OVS's database. */
 function optionsOf({ options }: Request): Record<string, unknown> {
   if (options === undefined) return {};
-  const extensions = [options.extension?.gbp && "gbp", options.extension?.gpe && "gpe"].filter(Boolean);
+  const { dstPort, extension } = options;
+  const extensions = [extension?.gbp && "gbp", extension?.gpe && "gpe"].filter(Boolean);
   return {
-    ...(options.dstPort === undefined ? {} : { dst_port: options.dstPort }),
-    ...(extensions.length === 0 ? {} : { exts: extensions.join(",") }),
+    ...(dstPort === undefined ? {} : { dst_port: dstPort }),
+    ...(extension === undefined ? {} : { exts: extensions.join(",") }),
   };
 }
 
-async function refusing<T>(run: () => Promise<T>): Promise<T> {
+/** @param at offset in the message of what is refused, where it is one attribute */
+async function refusing<T>(run: () => Promise<T>, at?: number): Promise<T> {
   try {
     return await run();
   } catch (error) {
     // Drivers name what the system said; where they have no errno it is the argument that does not do.
     const errno = error instanceof PortError ? (error.code as ErrnoName) : "EINVAL";
-    throw new NetlinkError(errno, (error as Error).message);
+    throw new NetlinkError(errno, (error as Error).message, at);
   }
 }
 

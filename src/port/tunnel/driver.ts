@@ -18,6 +18,7 @@ const DST_PORT_SHOWN: Readonly<Partial<Record<TunnelTypeName, number>>> = {
 export const tunnelDrivers: readonly PortDriver[] = (Object.keys(TUNNEL_TYPE) as TunnelTypeName[]).map(
   (type) => ({
     type,
+    takesOptionsWhileOpen: true,
     open: async (context: PortContext, spec: PortSpec, portNo: number, slot: number): Promise<OpenPort> => {
       if (spec.rxqCount !== undefined) {
         throw new Error(`port ${spec.name}: a tunnel port has no queues of its own; remove rx-queues`);

@@ -1,6 +1,7 @@
 // The families beside flows and packets: names, pids and groups, ports, the datapath.
 import { statSync } from "node:fs";
 import t from "tap";
+import { nativeUnavailable } from "../../../src/native.ts";
 import type { NetlinkClient } from "../../../src/netlink/client.ts";
 import {
   DATAPATH_ATTRIBUTES,
@@ -28,6 +29,7 @@ const askPort = (client: NetlinkClient, command: number, values: VportAttributes
   client.request(FAMILY.vport, command, VPORT_ATTRIBUTES, values, { flags });
 const askDatapath = (client: NetlinkClient, command: number, values: DatapathAttributes, flags = 0) =>
   client.request(FAMILY.datapath, command, DATAPATH_ATTRIBUTES, values, { flags });
+const mayNotMakeTaps = nativeUnavailable() ?? (process.getuid?.() !== 0 && "taps need root");
 const refusedAs = (errno: string, message = /./) => ({ name: "NetlinkError", errno, message });
 
 t.test("nlctrl tells families and groups by name", async (t) => {
@@ -129,7 +131,10 @@ t.test("ports are told with their statistics, made, changed and removed", async 
     askPort(client, VPORT_COMMAND.set, { portNo: 1, type: internal }),
     refusedAs("EINVAL", /of type 1/),
   );
-  await t.rejects(askPort(client, VPORT_COMMAND.set, { portNo: 1, options: {} }), refusedAs("EOPNOTSUPP"));
+  await t.rejects(
+    askPort(client, VPORT_COMMAND.set, { portNo: 1, options: {} }),
+    refusedAs("EOPNOTSUPP", /d1: its options change by removing and adding it/),
+  );
 
   const wanted = { name: "nl-none", type: VPORT_TYPE.netdev, upcallPids: [0] };
   await t.rejects(
@@ -161,6 +166,51 @@ t.test("ports are told with their statistics, made, changed and removed", async 
     told.map(({ command, values }) => `${command} ${values.name}`),
     [`${VPORT_COMMAND.new} d3`, `${VPORT_COMMAND.del} d3`],
   );
+});
+
+t.test("tunnels are made, told and changed with their options", async (t) => {
+  const { connect, running } = await netlinkRig(t, 1);
+  const client = await connect();
+  const heard = listenTo(client);
+  await client.join(FAMILY.vport.group.id);
+  const get = async (name: string) =>
+    read(FAMILY.vport, VPORT_ATTRIBUTES, (await askPort(client, VPORT_COMMAND.get, { name }))[0]).values;
+  const { vxlan, gre } = VPORT_TYPE;
+  const wanted = { name: "vx", type: vxlan, portNo: 9, upcallPids: [0], options: { dstPort: 4790 } };
+  await askPort(client, VPORT_COMMAND.new, wanted);
+  t.match(await get("vx"), wanted);
+  await askPort(client, VPORT_COMMAND.new, { name: "gre", type: gre, upcallPids: [0] });
+  t.equal((await get("gre")).options, undefined, "without UDP there is no port to tell");
+  const before = heard.length;
+  const set = (options: VportAttributes["options"], flags = 0) =>
+    askPort(client, VPORT_COMMAND.set, { name: "vx", options }, flags);
+  const [echoed] = await set({ dstPort: 4791 }, NLM_F.echo);
+  const changed = { name: "vx", type: vxlan, portNo: 9, options: { dstPort: 4791 } };
+  t.match(read(FAMILY.vport, VPORT_ATTRIBUTES, echoed), { command: VPORT_COMMAND.set, values: changed });
+  await set({ extension: { gbp: true } });
+  t.same((await get("vx")).options, { dstPort: 4791, extension: { gbp: true } }, "what is not said stays");
+  t.equal(running.tunnels.state().listeners.find(({ portNo }) => portNo === 9)!.dstPort, 4791);
+  await t.rejects(
+    set({ dstPort: 0 }),
+    refusedAs("EINVAL", /option dst_port of a vxlan port: "0"; accepted: 1 to 65535/),
+  );
+  await t.rejects(set({ extension: { gbp: true, gpe: true } }), refusedAs("EINVAL", /accepted: gbp or gpe/));
+  t.same((await get("vx")).options, { dstPort: 4791, extension: { gbp: true } }, "a refusal changes nothing");
+  await set({ extension: {} });
+  t.same((await get("vx")).options, { dstPort: 4791 });
+  await until("the notices", () => heard.length === before + 3);
+});
+
+t.test("taps are netdevs, internal ports internal", { skip: mayNotMakeTaps }, async (t) => {
+  const { connect, running } = await netlinkRig(t, 0);
+  const client = await connect();
+  for (const type of ["tap", "internal"] as const) {
+    const name = `mr${type[0]}${process.pid % 100_000}`;
+    await running.ports.add({ name, type });
+    const [answer] = await askPort(client, VPORT_COMMAND.get, { name });
+    const wanted = type === "tap" ? VPORT_TYPE.netdev : VPORT_TYPE.internal;
+    t.equal(read(FAMILY.vport, VPORT_ATTRIBUTES, answer).values.type, wanted, type);
+  }
 });
 
 t.test("the datapath tells its counts and takes features and pids of workers", async (t) => {
