@@ -1,12 +1,14 @@
 // `millrace bench`: one worker's rate, frames from memory.
 import { Command, InvalidArgumentError } from "commander";
 import * as v from "valibot";
-import { configSchema } from "../control/config/schema.ts";
+import { compileOptimized } from "../compile/v8-flags.ts";
+import { configSchema, type EngineName } from "../control/config/schema.ts";
 import { FlowFileError } from "../control/flow-file.ts";
 import type { OfflineBond } from "../control/offline-bonds.ts";
 import { CaptureError } from "../packet/capture.ts";
 import { type BenchResult, bench } from "../perf/bench.ts";
 import { BOND_HELP, BOND_OPTION, collectBond } from "./bond-option.ts";
+import { engineOption } from "./engine-option.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
 import { Progress, type ProgressOptions, withProgressOptions } from "./progress.ts";
 
@@ -15,6 +17,7 @@ interface BenchCommandOptions extends ProgressOptions {
   readonly flows: string;
   readonly bond: OfflineBond[];
   readonly seconds: number;
+  readonly engine: EngineName;
   readonly json?: boolean;
 }
 
@@ -27,6 +30,7 @@ export function benchCommand(): Command {
     .requiredOption("--flows <file>", "flows, as dump-flows prints them or FLOW ACTIONS")
     .option(BOND_OPTION, BOND_HELP, collectBond, [])
     .option("--seconds <n>", "how long to measure", positiveNumber, 3)
+    .addOption(engineOption())
     .option("--json", "result as JSON")
     .action(run);
 }
@@ -36,13 +40,15 @@ async function run({
   flows: flowFile,
   bond: bonds,
   seconds,
+  engine,
   json,
   ...options
 }: BenchCommandOptions): Promise<void> {
+  compileOptimized();
   const { policy } = v.parse(configSchema, { policy: { type: "flows" } });
   const progress = new Progress(options);
   try {
-    const result = await bench({ rx, flowFile, seconds, policy, bonds, onProgress: progress.show });
+    const result = await bench({ rx, flowFile, seconds, policy, bonds, engine, onProgress: progress.show });
     progress.end();
     process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : formatResult(result));
   } catch (error) {

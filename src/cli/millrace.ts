@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../control/version.ts";
 import { benchCommand } from "./bench.ts";
+import { compileCommand } from "./compile.ts";
 import { configCommand } from "./config.ts";
 import { appctlCommand, dpctlCommand } from "./dpctl.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
@@ -23,6 +24,7 @@ const commands = [
   runCommand(),
   benchCommand(),
   replayCommand(),
+  compileCommand(),
   configCommand(),
   extractCommand(),
   odpCommand(),

@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as v from "valibot";
 import { formatBooks } from "../control/books.ts";
-import { configSchema } from "../control/config/schema.ts";
+import { configSchema, type EngineName } from "../control/config/schema.ts";
 import { flowJson, formatFlowLine } from "../control/flow-entry.ts";
 import { FlowFileError } from "../control/flow-file.ts";
 import type { OfflineBond } from "../control/offline-bonds.ts";
@@ -10,6 +10,7 @@ import { type PortFile, type ReplayResult, replay } from "../control/replay.ts";
 import { CaptureError } from "../packet/capture.ts";
 import { PORT_NO_MAX } from "../port/port.ts";
 import { BOND_HELP, BOND_OPTION, collectBond } from "./bond-option.ts";
+import { engineOption } from "./engine-option.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
 import { Progress, type ProgressOptions, withProgressOptions } from "./progress.ts";
 
@@ -21,6 +22,7 @@ interface ReplayCommandOptions extends ProgressOptions {
   readonly policy?: "learn" | "flows";
   readonly vlanLimit: number;
   readonly seed: number;
+  readonly engine: EngineName;
   readonly json?: boolean;
 }
 
@@ -47,6 +49,7 @@ export function replayCommand(): Command {
     )
     .option("--vlan-limit <n>", "tags that extraction reads", wholeNumber(2), 1)
     .option("--seed <n>", "seed of hashes", wholeNumber(0xffffffff), 0)
+    .addOption(engineOption())
     .option("--json", "books, ports and flows as JSON")
     .action(run);
 }
@@ -58,9 +61,19 @@ async function run(options: ReplayCommandOptions): Promise<void> {
   const { policy } = v.parse(configSchema, { policy: { type } });
   const progress = new Progress(options);
   try {
-    const { in: inputs, out: outputs, bond: bonds, flows: flowFile, vlanLimit, seed } = options;
+    const { in: inputs, out: outputs, bond: bonds, flows: flowFile, vlanLimit, seed, engine } = options;
     const onProgress = progress.show;
-    const result = await replay({ inputs, outputs, bonds, flowFile, policy, vlanLimit, seed, onProgress });
+    const result = await replay({
+      inputs,
+      outputs,
+      bonds,
+      flowFile,
+      policy,
+      vlanLimit,
+      seed,
+      engine,
+      onProgress,
+    });
     progress.end();
     print(result, options);
   } catch (error) {

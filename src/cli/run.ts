@@ -1,6 +1,7 @@
 // `millrace run`: the daemon.
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { ConfigError, loadConfig } from "../control/config/load.ts";
+import { ENGINES, type EngineName } from "../control/config/schema.ts";
 import { runDaemon } from "../control/daemon.ts";
 import { EXIT, ExitError } from "./exit-code.ts";
 
@@ -8,6 +9,7 @@ interface RunOptions {
   readonly config: string;
   readonly socket?: string;
   readonly seed?: number;
+  readonly engine?: EngineName;
 }
 
 export function runCommand(): Command {
@@ -16,10 +18,13 @@ export function runCommand(): Command {
     .option("--config <file>", "configuration", "millrace.yaml")
     .option("--socket <path>", "control socket, instead of the configuration's")
     .option("--seed <n>", "seed of hashes, for replay", parseSeed)
-    .action(async ({ config: file, socket, seed }: RunOptions) => {
+    .addOption(
+      new Option("--engine <engine>", "what forwards, instead of the configuration's").choices(ENGINES),
+    )
+    .action(async ({ config: file, socket, ...given }: RunOptions) => {
       const config = readConfig(file);
       try {
-        await runDaemon({ config: seed === undefined ? config : { ...config, seed }, socket });
+        await runDaemon({ config: { ...config, ...given }, socket });
       } catch (error) {
         throw new ExitError(EXIT.failed, (error as Error).message);
       }

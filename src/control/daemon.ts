@@ -1,6 +1,7 @@
 // The daemon around a switch: control socket, commands, signals, privileges.
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { compileOptimized } from "../compile/v8-flags.ts";
 import { formatPlan } from "../memory/region-plan.ts";
 import { CAPABILITY, native, nativeUnavailable } from "../native.ts";
 import { CommandRegistry } from "./command.ts";
@@ -46,6 +47,7 @@ export async function runDaemon({ config, socket }: DaemonOptions): Promise<void
   const log = new Log(config.log);
   const path = socket ?? config.socket ?? defaultSocketPath();
   placeControlThreads(config);
+  compileOptimized();
   const stopped = new StopRequest();
   const running = await Switch.start(config, log);
   try {

@@ -15,6 +15,7 @@ export type VlogLevel = keyof typeof VLOG_LEVELS;
 
 export const LOG_MODULES = [
   "bridge",
+  "compile",
   "config",
   "control",
   "handler",

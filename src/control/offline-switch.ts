@@ -2,6 +2,8 @@
 // turns. Replay, bench and tests run on it; a run with the same input gives the same result.
 import type { BondSettings } from "../bridge/bond/bond.ts";
 import { TRUNK_OF_ALL } from "../bridge/learn/vlan.ts";
+import { ProgramPolicy } from "../compile/policy.ts";
+import { encodeProgram } from "../compile/program-module.ts";
 import { Arena } from "../memory/arena.ts";
 import { VirtualClock } from "../memory/clock.ts";
 import { EpochWriter } from "../memory/epoch.ts";
@@ -13,7 +15,7 @@ import { setHashSeed } from "../table/hash.ts";
 import type { TableWriter } from "../table/table-writer.ts";
 import { applyFlowChange, findFlow } from "../upcall/flow-change.ts";
 import type { Handler } from "../upcall/handler.ts";
-import type { Config } from "./config/schema.ts";
+import type { Config, EngineName } from "./config/schema.ts";
 import { PORT_DRIVERS } from "./drivers.ts";
 import { FlowService, type FlowWriter } from "./flow-service.ts";
 import { closePort, createHandlerCore, type HandlerCore, openPort } from "./handler-core.ts";
@@ -31,6 +33,8 @@ export interface OfflineOptions {
   readonly seed: number;
   readonly debugLedger?: boolean;
   readonly bonds?: readonly BondSettings[];
+  /** What forwards; absent: compiled. */
+  readonly engine?: EngineName;
   /** Port types beside the switch's own. */
   readonly drivers?: ReadonlyMap<PortType, PortDriver>;
   readonly factories?: PmdOptions["factories"];
@@ -46,6 +50,7 @@ export class OfflineSwitch {
   readonly ports: Ports;
   readonly tunnels: Tunnels;
   readonly flows: FlowService;
+  readonly #policy: ProgramPolicy | null;
 
   constructor({
     sizes,
@@ -54,6 +59,7 @@ export class OfflineSwitch {
     seed,
     debugLedger = false,
     bonds = [],
+    engine = "auto",
     drivers = PORT_DRIVERS,
     factories,
   }: OfflineOptions) {
@@ -96,6 +102,14 @@ export class OfflineSwitch {
     });
     this.ports.on("removed", ({ portNo }) => closePort(core, portNo, this.clock.millis()));
     this.flows = new FlowService(this.arena, this.#writer(), true);
+    this.#policy = engine === "reference" ? null : new ProgramPolicy(this.arena, vlanLimit, debugLedger);
+    this.compile();
+  }
+
+  /** Takes a program for the masks and shapes that there are now; what comes later its general parts serve. */
+  compile(): void {
+    const source = this.#policy?.next() ?? null;
+    if (source !== null) this.pmd.setProgram(new WebAssembly.Module(encodeProgram(this.arena, source)));
   }
 
   /** Takes turns until nothing moves any more. */
@@ -109,6 +123,7 @@ export class OfflineSwitch {
   /** Carries all background work out that is due. */
   housekeep(): void {
     while (this.handler.step()) this.pmd.iterate();
+    this.compile();
   }
 
   async close(): Promise<void> {

@@ -11,7 +11,7 @@ import { PORT_NO_MAX } from "../port/port.ts";
 import type { FlowView } from "../table/flow-reader.ts";
 import { type Books, readBooks } from "./books.ts";
 import { type MergedPacket, mergeCaptures } from "./capture-merge.ts";
-import type { Config } from "./config/schema.ts";
+import type { Config, EngineName } from "./config/schema.ts";
 import { type FlowFileEntry, parseFlowFile } from "./flow-file.ts";
 import { installFlows } from "./flow-install.ts";
 import { type OfflineBond, offlineBondSettings, offlinePortName } from "./offline-bonds.ts";
@@ -28,6 +28,7 @@ export interface ReplayOptions {
   readonly bonds: readonly OfflineBond[];
   readonly vlanLimit: number;
   readonly seed: number;
+  readonly engine: EngineName;
   readonly onProgress?: ProgressListener;
 }
 
@@ -53,7 +54,7 @@ const NO_PORTS = { numbers: new Map<string, number>(), names: new Map<number, st
 
 /** @throws FlowFileError, CaptureError, or the system's error; output files may be incomplete then */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
-  const { flowFile, policy, bonds, vlanLimit, seed } = options;
+  const { flowFile, policy, bonds, vlanLimit, seed, engine } = options;
   const entries =
     flowFile === undefined
       ? []
@@ -65,6 +66,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
     bonds: offlineBondSettings(bonds),
     vlanLimit,
     seed,
+    engine,
   });
   const sinks = new OutputFiles(options.outputs);
   try {

@@ -32,6 +32,7 @@ import { mapHugePages } from "./huge-pages.ts";
 import type { Log } from "./log.ts";
 import { MeterWatch } from "./meter-watch.ts";
 import { Ports } from "./ports.ts";
+import { Programs } from "./programs.ts";
 import type { SwitchView, WorkerView } from "./switch-view.ts";
 import { Tunnels } from "./tunnels.ts";
 
@@ -51,6 +52,8 @@ export class Switch implements SwitchView {
   readonly startedMillis = performance.now();
   readonly config: Config;
   readonly #log: Log;
+  /** Null when the reference forwards. */
+  readonly #programs: Programs | null;
   #pollTimer: NodeJS.Timeout | undefined;
 
   private constructor(config: Config, log: Log, arena: Arena, epochs: EpochWriter) {
@@ -102,6 +105,7 @@ export class Switch implements SwitchView {
         void this.handler.ask("setTunnels", { endpoints, listeners });
       },
     });
+    this.#programs = this.#createPrograms();
     this.handler.on("neighbour", (neighbour) => this.tunnels.learn(neighbour));
     this.#watchPorts();
   }
@@ -116,6 +120,7 @@ export class Switch implements SwitchView {
     setHashSeed(arena, config.seed ?? randomInt(SEED_MAX));
     const running = new Switch(config, log, arena, epochs);
     try {
+      await running.#programs?.start();
       await running.supervisor.start();
       const local = config["local-port"];
       if (local !== undefined)
@@ -164,10 +169,22 @@ export class Switch implements SwitchView {
 
   async stop(): Promise<void> {
     clearInterval(this.#pollTimer);
+    this.#programs?.stop();
     await this.ports.removeAll();
     await this.supervisor.stop();
     await this.handler.stop();
     this.supervisor.reclaimRings();
+  }
+
+  #createPrograms(): Programs | null {
+    if (this.config.engine === "reference") return null;
+    return new Programs({
+      arena: this.arena,
+      vlanLimit: this.config["vlan-limit"],
+      debugLedger: this.config.debug.ledger,
+      publish: (module) => this.supervisor.setProgram(module),
+      log: (level, message) => this.#log.module("compile")[level](message),
+    });
   }
 
   async #installConfiguredFlows(): Promise<void> {

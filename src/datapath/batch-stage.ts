@@ -21,14 +21,16 @@ import { KEY_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { BatchColumns } from "../memory/batch-columns.ts";
 import { NO_PORT } from "../memory/batch-layout.ts";
+import { ENGINE, ENGINE_SCRATCH_BYTES } from "../memory/engine-layout.ts";
 import { PACKET_TUNNEL_SET } from "../memory/frame-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
 import { TableReader } from "../table/table-reader.ts";
 import { COUNTER, type ThreadCounters } from "./counters.ts";
-import { DROP } from "./drop-reason.ts";
+import { DROP, DROP_REASONS } from "./drop-reason.ts";
 import type { EngineSinks, MissSink, PacketSink } from "./engine.ts";
 import { orderHash } from "./order-hash.ts";
+import type { Program, ProgramSlot } from "./program.ts";
 
 // Module constants, because V8 folds them and loads an imported table anew each time.
 const {
@@ -36,8 +38,12 @@ const {
   lookup_miss: LOOKUP_MISS,
   masks_probed: MASKS_PROBED,
   copied: COPIED,
+  action_fallback: ACTION_FALLBACK,
 } = COUNTER;
 const KEY_STRIDE = KEY_BYTES;
+const ENGINE_COPIES = ENGINE.copies / 4;
+const ENGINE_DROPS = ENGINE.drops / 4;
+const REASON_COUNT = DROP_REASONS.length;
 const TUNNEL_SET = PACKET_TUNNEL_SET;
 /** NO_FRAME and NO_PORT as the signed view shows them. */
 const FRAME_GONE = -1;
@@ -57,6 +63,8 @@ export interface EngineContext {
   /** [0] the burst's time in milliseconds. */
   readonly now: Float64Array;
   readonly tunnels: TunnelActions;
+  /** The thread's program; a slot that stays empty leaves everything to the reference. */
+  readonly programs: ProgramSlot;
 }
 
 /** What the stages of one thread share. */
@@ -77,6 +85,9 @@ export class BatchStage {
   readonly #next: Recirculator;
   readonly #packets: Packets;
   readonly #isRecirculated: boolean;
+  readonly #programs: ProgramSlot;
+  /** The thread's scratch (memory/engine-layout.ts), as an index of words. */
+  readonly #scratch: number;
   #probesSeen = 0;
 
   /** @param next takes what recirculates out of this depth; `isRecirculated` says that it is not the first */
@@ -99,10 +110,14 @@ export class BatchStage {
     this.#next = next;
     this.#packets = context.packets;
     this.#isRecirculated = isRecirculated;
+    this.#programs = context.programs;
+    this.#scratch = (arena.region("engineScratch").offset + threadIndex * ENGINE_SCRATCH_BYTES) >>> 2;
   }
 
   /** Looks all keys up and counts it. Returns the number of hits. */
   lookup(count: number): number {
+    const program = this.#programs.current;
+    if (program !== null) return program.lookup(this.columns.batch, count);
     const hits = this.lookupUncounted(count);
     this.#counters.add(LOOKUP_HIT, hits);
     if (hits < count) this.#counters.add(LOOKUP_MISS, count - hits);
@@ -120,6 +135,25 @@ export class BatchStage {
 
   /** The usual case: every packet hit a flow and none has to wait behind a miss. */
   actOnHits(count: number): void {
+    const program = this.#programs.current;
+    if (program !== null) this.#actBy(program, 0, count);
+    else this.#actOnAll(count);
+  }
+
+  /** The program's actions, and the reference's of the packets that it leaves; outputs in the order of the packets. */
+  #actBy(program: Program, first: number, end: number): void {
+    const { batch } = this.columns;
+    for (let from = first; ; ) {
+      const stop = program.act(batch, from, end, this.#now[0]!);
+      for (let at = program.transmit(0); at >= 0; ) at = program.transmit(this.#output.outputList(at));
+      if (stop >= end) return;
+      this.#counters.add(ACTION_FALLBACK, 1);
+      this.#actOnOne(stop);
+      from = stop + 1;
+    }
+  }
+
+  #actOnAll(count: number): void {
     const { batch } = this.columns;
     this.#table.countFlows(batch, 0, count, this.#now);
     this.#table.loadActionLists(batch, count);
@@ -128,6 +162,12 @@ export class BatchStage {
   }
 
   actOnHit(slot: number): void {
+    const program = this.#programs.current;
+    if (program !== null) this.#actBy(program, slot, slot + 1);
+    else this.#actOnOne(slot);
+  }
+
+  #actOnOne(slot: number): void {
     const { batch, flows, actions } = this.columns;
     this.#table.countFlows(batch, slot, slot + 1, this.#now);
     this.#i32[actions + slot] = this.#table.actionList(this.#i32[flows + slot]!);
@@ -164,6 +204,7 @@ export class BatchStage {
   /** Ends the batch: what recirculated is carried out, copies are counted. */
   finish(): void {
     this.#next.flush();
+    if (this.#programs.current !== null) this.#countForProgram();
     const { copies, copiesLost } = this.#executor;
     if (copies + copiesLost === 0) return;
     // A copy that could not be had is a copy made and dropped: the books then show what is missing.
@@ -171,6 +212,23 @@ export class BatchStage {
     if (copiesLost > 0) this.#counters.drop(DROP.no_frame, copiesLost);
     this.#executor.copies = 0;
     this.#executor.copiesLost = 0;
+  }
+
+  /** What compiled actions copied and dropped since the last time: they count in words of the thread's scratch. */
+  #countForProgram(): void {
+    const i32 = this.#i32;
+    const copied = this.#scratch + ENGINE_COPIES;
+    if (i32[copied] !== 0) {
+      this.#counters.add(COPIED, i32[copied]!);
+      i32[copied] = 0;
+    }
+    const drops = this.#scratch + ENGINE_DROPS;
+    for (let reason = 0; reason < REASON_COUNT; reason += 1) {
+      const packets = i32[drops + reason]!;
+      if (packets === 0) continue;
+      this.#counters.drop(reason, packets);
+      i32[drops + reason] = 0;
+    }
   }
 
   /** Writes the `outPort` column: where packets go whose list is one output. */

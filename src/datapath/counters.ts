@@ -34,6 +34,10 @@ export const COUNTERS = [
   { name: "tx_batches", help: "bursts transmitted" },
   { name: "system_calls", help: "system calls made for packets" },
   { name: "doorbells", help: "times the handler was woken" },
+  { name: "cache_hit", help: "look-ups that the flow cache answered" },
+  { name: "parse_fallback", help: "packets that compiled code left to the reference to extract" },
+  { name: "action_fallback", help: "packets whose actions compiled code left to the reference" },
+  { name: "programs", help: "programs taken over from the compiler" },
 ] as const;
 
 export type CounterName = (typeof COUNTERS)[number]["name"];

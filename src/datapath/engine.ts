@@ -47,6 +47,11 @@ export interface PacketSink extends OutputSink {
    * NO_FRAME. Returns where it stopped.
    */
   outputRun(columns: BatchColumns, from: number, to: number): number;
+  /**
+   * output() of entry `from` of the thread's list of outputs (memory/engine-layout.ts), and of those behind it that go
+   * the same way. Returns the entry behind them.
+   */
+  outputList(from: number): number;
 }
 
 /** Everything that leaves an engine goes here. */

@@ -22,6 +22,13 @@ export const ENGINE = {
   random: 20,
   /** Packets that were dropped, by reason: room for 64 words, added to the thread's counters after each burst. */
   drops: 64,
+  /** What the flow cache was filled under: list, its length, flows published; its epoch, whether it serves, next way. */
+  cacheList: 384,
+  cacheListCount: 388,
+  cachePublished: 392,
+  cacheEpoch: 396,
+  cacheServes: 400,
+  cacheWay: 404,
   /** Entries of 8 bytes: first frame, port number. */
   outList: 512,
   /** Words of one pass's own that need not outlive it. */
@@ -69,3 +76,12 @@ export type CompiledTxKind = Exclude<keyof typeof TX_KIND, "javascript">;
 /** What receives a burst: compiled code has a function for each kind. */
 export const RX_KIND = { memory: 1, afxdp: 2 } as const;
 export type CompiledRxKind = keyof typeof RX_KIND;
+
+/**
+ * The cache of look-ups (compile/emit/flow-cache.ts): sets of four flows, a line each. It holds more flows than the
+ * processor's second cache has lines for their records.
+ */
+export const FLOW_CACHE_SETS = 4096;
+export const FLOW_CACHE_SET = { signatures: 0, flows: 16, epochs: 32 } as const;
+export const FLOW_CACHE_SET_BYTES = 64;
+export const FLOW_CACHE_BYTES = FLOW_CACHE_SETS * FLOW_CACHE_SET_BYTES;

@@ -5,7 +5,7 @@
 // Writers: `control` is the main thread, `handler` the upcall thread (the flow table's only writer), `worker` the
 // worker that the part of the region belongs to, `owner` whoever holds the frame.
 import { BATCH_BYTES, RECIRC_DEPTH_MAX } from "./batch-layout.ts";
-import { ENGINE_SCRATCH_BYTES, TX_ROUTE_BYTES } from "./engine-layout.ts";
+import { ENGINE_SCRATCH_BYTES, FLOW_CACHE_BYTES, TX_ROUTE_BYTES } from "./engine-layout.ts";
 import { FRAME_META_BYTES, FRAME_STACK_CAPACITY } from "./frame-layout.ts";
 
 /** wasm32 reaches 4 GiB; the last page is left out so that an end offset still fits in 32 bits. */
@@ -114,6 +114,7 @@ function regionRows(sizes: ArenaSizes): readonly [name: string, bytes: number, w
     ["batches", threads * BATCH_BYTES, "worker"],
     ["recircBatches", threads * RECIRC_DEPTH_MAX * BATCH_BYTES, "worker"],
     ["engineScratch", threads * ENGINE_SCRATCH_BYTES, "worker"],
+    ["flowCaches", threads * FLOW_CACHE_BYTES, "worker"],
     ["txRoutes", threads * sizes.portCountMax * TX_ROUTE_BYTES, "worker"],
     ["tunnelHeaders", threads * TUNNEL_HEADER_COUNT * TUNNEL_HEADER_STRIDE, "worker"],
     ["frameStacks", threads * FRAME_STACK_CAPACITY * 4, "worker"],
@@ -188,7 +189,7 @@ export function planRegions(sizes: ArenaSizes): RegionPlan {
 function sizeToLower(region: string): string {
   if (region.startsWith("frame")) return "memory.frames";
   if (region.startsWith("kernel")) return "memory.kernel-ring-bytes";
-  if (/Rings$|atches$|^threads$|^engineScratch$/.test(region)) return "workers";
+  if (/Rings$|atches$|^threads$|^engineScratch$|^flowCaches$/.test(region)) return "workers";
   if (region.startsWith("port") || region === "txRoutes") return "memory.ports";
   if (region.startsWith("subtable")) return "memory.masks";
   return "memory.flows";

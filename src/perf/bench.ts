@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { ACTION } from "../action/attributes.ts";
 import { type Books, readBooks } from "../control/books.ts";
 import { mergeCaptures } from "../control/capture-merge.ts";
-import type { Config } from "../control/config/schema.ts";
+import type { Config, EngineName } from "../control/config/schema.ts";
 import { PORT_DRIVERS } from "../control/drivers.ts";
 import { type FlowFileEntry, parseFlowFile } from "../control/flow-file.ts";
 import { installFlows } from "../control/flow-install.ts";
@@ -35,6 +35,7 @@ export interface BenchOptions {
   readonly seconds: number;
   readonly policy: Config["policy"];
   readonly bonds: readonly OfflineBond[];
+  readonly engine: EngineName;
   readonly onProgress?: ProgressListener;
 }
 
@@ -89,6 +90,7 @@ function loopFor(
     offline.clock.advanceTo(1 + performance.now());
     for (let loop = 0; loop < LOOPS_PER_LOOK; loop += 1) offline.pmd.iterate();
     offline.handler.drain();
+    offline.compile();
     const elapsed = (performance.now() - start) / 1e3;
     onLook(elapsed, seconds);
     if (elapsed >= seconds) return elapsed;
@@ -139,7 +141,7 @@ function benchOptions(
   frames: readonly Uint8Array[],
   flowCount: number,
   portCount: number,
-  { policy, bonds }: BenchOptions,
+  { policy, bonds, engine }: BenchOptions,
 ): OfflineOptions {
   const sizes = {
     ...DEFAULT_SIZES,
@@ -148,7 +150,7 @@ function benchOptions(
     portCountMax: Math.max(16, portCount + 1),
     kernelRingBytes: Math.ceil(new MemoryTraffic(frames, null).bytes / PAGE_BYTES + 2) * PAGE_BYTES,
   };
-  return { sizes, policy, bonds: offlineBondSettings(bonds), vlanLimit: 1, seed: 0 };
+  return { sizes, policy, bonds: offlineBondSettings(bonds), vlanLimit: 1, seed: 0, engine };
 }
 
 /** What the switch makes of each frame, one by one over dummy ports. */
@@ -161,7 +163,11 @@ async function expectedOutputs(
   const { onProgress = () => undefined } = bench;
   const options = benchOptions(frames, entries.length, portNos.length, bench);
   const ringBytes = (portNos.length + 1) * 65536;
-  const offline = new OfflineSwitch({ ...options, sizes: { ...options.sizes, kernelRingBytes: ringBytes } });
+  const offline = new OfflineSwitch({
+    ...options,
+    sizes: { ...options.sizes, kernelRingBytes: ringBytes },
+    engine: "reference",
+  });
   const expected = new Set<string>();
   const ports = [];
   for (const portNo of portNos) {

@@ -16,6 +16,7 @@ export type PmdCommand =
   | { readonly type: "detach-tx"; readonly slot: number }
   | { readonly type: "set-tx-owner"; readonly portNo: number; readonly slot: number; readonly owner: number }
   | { readonly type: "set-tunnels"; readonly state: TunnelState }
+  | { readonly type: "set-program"; readonly module: WebAssembly.Module | null }
   /** The worker has its queues and may begin to loop. */
   | { readonly type: "start" }
   | { readonly type: "set-sleep"; readonly microsMax: number }
@@ -47,6 +48,9 @@ export function carryOut(pmd: Pmd, command: PmdCommand): boolean {
       return true;
     case "set-tunnels":
       pmd.setTunnels(command.state);
+      return true;
+    case "set-program":
+      pmd.setProgram(command.module);
       return true;
     default:
       return false;

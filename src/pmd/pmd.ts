@@ -7,8 +7,10 @@
 // Per packet: the engine's work. Per burst: a quiescent point, a handful of counters, one flush of each queue that got
 // packets. Per loop: one read of the clock when there was work. Memory: this thread's batch, block, frame stack and
 // rings. Counters: received, rx_batches; the rest is counted where it happens.
+import { instantiateProgram } from "../compile/program-module.ts";
 import { COUNTER, ThreadCounters } from "../datapath/counters.ts";
 import type { Engine } from "../datapath/engine.ts";
+import type { ProgramSlot } from "../datapath/program.ts";
 import { ReferenceEngine } from "../datapath/reference-engine.ts";
 import type { Arena } from "../memory/arena.ts";
 import { BATCH, BATCH_BYTES, BATCH_SIZE } from "../memory/batch-layout.ts";
@@ -65,6 +67,7 @@ export class Pmd {
   readonly #reinjector: Reinjector;
   readonly #handoffs: HandoffReceiver;
   readonly #senders = new Map<number, HandoffSender>();
+  readonly #programs: ProgramSlot = { current: null };
   readonly #heartbeat: number;
   readonly #frames: number;
   /** By port number: whether addresses of ours are there. */
@@ -93,7 +96,7 @@ export class Pmd {
     this.#output = new Output({ arena, threadIndex, pool, packets, counters, upcalls: this.#upcalls });
     const vlanLimit = options.vlanLimit ?? VLAN_LIMIT_DEFAULT;
     this.#engine = new ReferenceEngine(
-      { arena, threadIndex, pool, packets, counters, vlanLimit, now, tunnels },
+      { arena, threadIndex, pool, packets, counters, vlanLimit, now, tunnels, programs: this.#programs },
       { output: this.#output, misses: this.#upcalls },
     );
     this.#reinjector = new Reinjector(arena, threadIndex, pool, packets, counters, this.#upcalls);
@@ -149,6 +152,13 @@ export class Pmd {
     this.#tunnels.setState(state);
   }
 
+  /** Control path: the program of bursts from now on; null leaves everything to the reference. */
+  setProgram(module: WebAssembly.Module | null): void {
+    this.#programs.current =
+      module === null ? null : instantiateProgram(this.#arena, this.threadIndex, module);
+    if (module !== null) this.#counters.add(COUNTER.programs, 1);
+  }
+
   /** One loop. Returns the packets that it moved. */
   iterate(): number {
     return this.#loop(this.#rxQueues.length);
@@ -200,7 +210,7 @@ export class Pmd {
     }
     for (let index = 0; index < rxQueueCount; index += 1) {
       const queue = this.#rxQueues[index]!;
-      const count = queue.rxBurst(this.#frames, BURST);
+      const count = this.#receive(queue);
       if (count === 0) continue;
       if (!isBusy) {
         this.#perf.beginWork();
@@ -216,6 +226,18 @@ export class Pmd {
     if (isBusy) this.#perf.endWork(packets);
     else this.#perf.endIdle();
     return packets;
+  }
+
+  /** A burst by the program, where it knows the queue's kind; else by the queue. */
+  #receive(queue: RxQueue): number {
+    const program = this.#programs.current;
+    const { compiledRx } = queue;
+    if (program !== null && compiledRx !== undefined) {
+      const receive = program.receivers[compiledRx.kind];
+      const count = receive?.(compiledRx.parameters, this.#frames << 2, BURST) ?? -1;
+      if (count >= 0) return count;
+    }
+    return queue.rxBurst(this.#frames, BURST);
   }
 
   /** After each burst: outputs and upcalls go out, and no reference is held any more. */

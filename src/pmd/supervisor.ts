@@ -1,6 +1,5 @@
-// The workers' keeper on the control thread: starts them, tells them which queues are theirs, watches their
-// heartbeats, and when one fails ends it, takes back what it held, lets the others adopt its queues, starts it again
-// and gives the queues back.
+// The workers' keeper on the control thread: starts them, tells them their queues and program, watches their heartbeats,
+// and when one fails ends it, takes back what it held, lets others adopt its queues, and starts it again with them.
 //
 // Ports say what they want (attachRx, attachTx, setTxOwner, detachPort) and then wait for settled(); what follows from
 // that and from who is alive is computed by assignment.ts and carried out in two phases, each followed by a grace
@@ -68,6 +67,7 @@ export class Supervisor extends EventEmitter<{ died: [WorkerDeath]; restarted: [
   /** Reassignments run one after the other. */
   #turn: Promise<void> = Promise.resolve();
   #tunnels: TunnelState | null = null;
+  #program: WebAssembly.Module | null = null;
 
   constructor(arena: Arena, options: SupervisorOptions) {
     super();
@@ -152,6 +152,12 @@ export class Supervisor extends EventEmitter<{ died: [WorkerDeath]; restarted: [
     this.#postAll({ type: "set-tunnels", state });
   }
 
+  /** The workers' program from now on, of those that start later too. */
+  setProgram(module: WebAssembly.Module): void {
+    this.#program = module;
+    for (const { process } of this.#seats) process?.post({ type: "set-program", module });
+  }
+
   /** Lets a worker fail; nothing happens unless the option `faults` is set. */
   plantFault(worker: number, fault: Fault): void {
     this.#seats[worker]!.process?.post({ type: "fault", fault });
@@ -185,6 +191,7 @@ export class Supervisor extends EventEmitter<{ died: [WorkerDeath]; restarted: [
       this.#cpu(worker),
       this.#options.worker,
     );
+    if (this.#program !== null) process.post({ type: "set-program", module: this.#program });
     seat.process = process;
     seat.held = NOTHING_HELD;
     seat.startedMillis = performance.now();

@@ -127,6 +127,13 @@ export class FlowStore {
     return true;
   }
 
+  /** Call it behind a flow's publication: a cache that saw this count before its look-up did not miss the flow. */
+  notePublished(): void {
+    const word = this.#root + ROOT.publishedCount;
+    // Pairs with the load in compile/emit/flow-cache.ts.
+    this.#arena.intrinsics.store(word * 4, this.#i32[word]! + 1);
+  }
+
   /** Makes a live flow the operator's, who modified it: it neither expires nor is reviewed from now on. */
   adopt(flowNo: number): void {
     const stateAddress = (flowWord(this.#arena, flowNo) + FLOW.state) * 4;

@@ -91,6 +91,8 @@ export const ROOT = {
   learnedCount: 36,
   /** Shapes of action lists, numbered from 1 (shape-store.ts). Published. */
   shapeCount: 37,
+  /** Flows that were ever published: what a cache of look-ups learned before the last one may be wrong. Published. */
+  publishedCount: 48,
   /** A key, and a mask, that the writer works on. KEY_BYTES each. */
   scratchKey: 64,
   scratchMask: 64 + 160,

@@ -226,6 +226,7 @@ export class TableWriter {
   protected publishFlow(subtable: Subtable, flowNo: number, record: FlowRecord): boolean {
     if (!this.writeFlow(flowNo, record)) return false;
     subtable.buckets.insert(flowNo, record.hash);
+    this.#store.notePublished();
     return true;
   }
 

@@ -109,6 +109,7 @@ export class ActWorld implements PacketSink, Recirculator {
       tunnels: new TunnelEngine(arena, 0, this.pool, this.packets, now, () => undefined),
       bonds: new BondReader(arena, 0),
       meters: new Meters(arena, now),
+      programs: { current: null },
     };
     this.#extractor = new BatchExtractor({ ...context, columns: this.columns });
     this.#deeperExtractor = new BatchExtractor({ ...context, columns: this.#deeper });
@@ -120,6 +121,10 @@ export class ActWorld implements PacketSink, Recirculator {
     };
     this.#stage = new BatchStage(context, { output: this, misses }, this.columns, this, false);
     arena.u32[(this.#scratch + ENGINE.recircBatch) >>> 2] = this.#deeper.batch;
+  }
+
+  outputList(): number {
+    return assert.fail("a list of outputs that JavaScript has to transmit");
   }
 
   /** Flows with these actions, in place of those before. */

@@ -55,6 +55,7 @@ export class ParseRig {
       packets,
       counters: new ThreadCounters(arena, REFERENCE_THREAD),
       vlanLimit,
+      programs: { current: null },
     });
     const scope = new EmitScope(arena, "parse");
     const general = emitGeneralPass(scope, vlanLimit);

@@ -31,6 +31,7 @@ class CutRig {
   readonly #whole = new KeyExtractor(VLAN_LIMIT);
   readonly #columns = new BatchColumns(this.#rig.arena, 0);
   readonly #extractor = new BatchExtractor({
+    programs: { current: null },
     arena: this.#rig.arena,
     columns: this.#columns,
     pool: this.#rig.pool,

@@ -1,6 +1,8 @@
 // A switch in one thread for tests: an arena, control's ports, a Pmd for each worker, the table's writer and a handler
 // that the test steers. Everything runs by turns, so a run is repeatable; the debug ledger is on.
 import { parseActions } from "../../src/action/odp/parse-actions.ts";
+import { ProgramPolicy } from "../../src/compile/policy.ts";
+import { encodeProgram } from "../../src/compile/program-module.ts";
 import { Ports } from "../../src/control/ports.ts";
 import type { PortWorkers } from "../../src/control/queue-sharing.ts";
 import { readTotals, type ThreadTotals } from "../../src/datapath/counters.ts";
@@ -73,7 +75,11 @@ export interface DataplaneOptions {
   readonly sizes?: Partial<ArenaSizes>;
   readonly vlanLimit?: number;
   readonly factories?: QueueFactories;
+  /** Absent: what the environment's ENGINE says, compiled when it says nothing. */
+  readonly engine?: "compiled" | "reference";
 }
+
+const ENGINE = process.env["ENGINE"] ?? "compiled";
 
 export class Dataplane {
   readonly arena: Arena;
@@ -86,14 +92,16 @@ export class Dataplane {
   readonly #handlerEpoch: EpochReader;
   readonly #controlPool: FramePool;
   readonly #vlanLimit: number;
+  readonly #policy: ProgramPolicy | null;
 
-  constructor({ sizes = {}, vlanLimit = 1, factories = QUEUE_FACTORIES }: DataplaneOptions = {}) {
+  constructor({ sizes = {}, vlanLimit = 1, factories = QUEUE_FACTORIES, engine }: DataplaneOptions = {}) {
     const { arena, epochs } = createTestArena(sizes);
     this.arena = arena;
     this.#epochs = epochs;
     this.#vlanLimit = vlanLimit;
     this.table = new TableWriter(arena, epochs);
     this.#handlerEpoch = new EpochReader(arena, handlerThread(arena.plan.sizes));
+    this.#policy = (engine ?? ENGINE) === "reference" ? null : new ProgramPolicy(arena, vlanLimit, true);
     this.#controlPool = new FramePool(arena, controlThread(arena.plan.sizes), true);
     this.pmds = Array.from(
       { length: arena.plan.sizes.workerCount },
@@ -164,9 +172,18 @@ export class Dataplane {
     return put.flowNo;
   }
 
+  /** Every worker takes a program for what is in the table now. */
+  #compile(): void {
+    const source = this.#policy?.next() ?? null;
+    if (source === null) return;
+    const module = new WebAssembly.Module(encodeProgram(this.arena, source));
+    for (const pmd of this.pmds) pmd.setProgram(module);
+  }
+
   /** Every worker loops once, then the handler answers what is there. Returns what moved. */
   turn(): number {
     let moved = 0;
+    this.#compile();
     for (const pmd of this.pmds) moved += pmd.iterate();
     moved += this.handler.drain();
     this.#handlerEpoch.goOffline();

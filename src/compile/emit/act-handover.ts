@@ -82,8 +82,15 @@ export function drop(template: Template, hand: Hand, reason: DropReason): Statem
     count.set(i32Memory.load(frameStackCount)),
     i32Memory.store(i32.add(frameStack, i32.shl(count.get, i32.const(2))), hand.frame.get),
     i32Memory.store(frameStackCount, i32.add(count.get, i32.const(1))),
+    ...writeOwner(template.code.scope, hand.record.get, "stackOwner"),
     addToScratch(template, ENGINE.drops + DROP[reason] * 4),
   ];
+}
+
+/** The debug ledger follows frames to and from the stack. */
+function writeOwner(scope: EmitScope, record: I32, owner: "stackOwner" | "heldOwner"): Statement[] {
+  if (!scope.keepsLedger) return [];
+  return [i32Memory.store(record, scope.thread[owner], scope.region("frameMeta") + META32.ledger * 4)];
 }
 
 function addToScratch(template: Template, offset: number): Statement {
@@ -161,6 +168,7 @@ function emitClone(scope: EmitScope): FunctionEntry {
         copy.set(i32Memory.load(i32.add(frameStack, i32.shl(count.get, i32.const(2))))),
         from.set(i32.shl(frame.get, i32.const(META_SHIFT))),
         to.set(i32.shl(copy.get, i32.const(META_SHIFT))),
+        ...writeOwner(scope, to.get, "heldOwner"),
         same(DATA_OFFSET),
         i32Memory.store16(to.get, bytes.get, meta + DATA_BYTES),
         field(META32.nextFrame * 4, i32.const(NO_FRAME)),

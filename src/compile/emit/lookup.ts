@@ -1,7 +1,7 @@
 // lookup(batch, count) -> hits: every key of the batch through the subtables in their published order, the first hit
 // wins. Beside table/table-reader.ts (lookupBatch) and the counting of datapath/batch-stage.ts (lookup).
 //
-// A subtable's mask number picks the probe made for its mask; a mask that the program does not know goes to the general
+// Where there are several masks the cache of look-ups comes first (flow-cache.ts). A subtable's mask number picks the probe made for its mask; a mask that the program does not know goes to the general
 // one. Writes the `flow` column: the flow, 0 for a miss. Counters: hits and probes of each subtable, lookup_hit,
 // lookup_miss, masks_probed.
 import { COUNTER } from "../../datapath/counters.ts";
@@ -10,11 +10,12 @@ import { SUBTABLE_BYTES, SUBTABLE_HITS_BYTES } from "../../memory/region-plan.ts
 import { THREAD } from "../../memory/thread-block.ts";
 import { listOffset, ROOT, SUBTABLE } from "../../table/layout.ts";
 import type { FunctionEntry } from "../encoder/module.ts";
-import { block, br, brIf, brTable, call, ifElse, loop, ret } from "../ops/control.ts";
+import { block, br, brIf, brTable, call, callStatement, ifElse, loop, ret } from "../ops/control.ts";
 import type { I32, Statement } from "../ops/expression.ts";
 import { emitFunction, type Local } from "../ops/function.ts";
 import { f64Memory, i32Memory, i64Memory } from "../ops/memory.ts";
 import { f64, i32, i64 } from "../ops/numeric.ts";
+import { emitFlowCache, type FlowCache } from "./flow-cache.ts";
 import { emitGeneralProbe } from "./probe-general.ts";
 import { emitMaskProbe } from "./probe-mask.ts";
 import { forPositions, PROBE } from "./probe-parts.ts";
@@ -30,6 +31,9 @@ export interface CompiledMask {
   readonly bytes: Uint8Array;
 }
 
+/** Masks from which the cache serves: below, probing them all costs no more than a look into it. */
+export const CACHE_MASKS_MIN = 3;
+
 export function emitLookup(scope: EmitScope, masks: readonly CompiledMask[]): FunctionEntry {
   const table = new TableScope(scope);
   const { probe: general, chain } = emitGeneralProbe(table);
@@ -37,6 +41,7 @@ export function emitLookup(scope: EmitScope, masks: readonly CompiledMask[]): Fu
     number: mask.number,
     entry: emitMaskProbe(table, `lookup_${mask.name}`, mask.bytes, chain),
   }));
+  const cache = masks.length < CACHE_MASKS_MIN ? null : emitFlowCache(table, masks);
   const params = { batch: "i32", count: "i32" } as const;
   return emitFunction(scope.module, "lookup", params, ["i32"], ({ params: { batch, count }, locals }) => {
     const pass = { at: locals.i32("at"), end: locals.i32("end") };
@@ -48,6 +53,8 @@ export function emitLookup(scope: EmitScope, masks: readonly CompiledMask[]): Fu
     const subtable = locals.i32("subtable");
     const probed = locals.i32("probed");
     const slot = locals.i32("slot");
+    const serves = locals.i32("cache_serves");
+    const unknown = locals.i32("unknown");
     const root = scope.region("tableRoot");
     return [
       slot.set(i32.const(0)),
@@ -57,6 +64,7 @@ export function emitLookup(scope: EmitScope, masks: readonly CompiledMask[]): Fu
       ]),
       left.set(count.get),
       ...loadList(scope, root, list, listEnd),
+      ...lookIntoCache(scope, cache, { batch, left, list, listEnd, serves, unknown }),
       block("all_probed", (done) => [
         loop("each_subtable", (next) => [
           brIf(done, i32.eq(list.get, listEnd.get)),
@@ -78,6 +86,7 @@ export function emitLookup(scope: EmitScope, masks: readonly CompiledMask[]): Fu
           BATCH.flow,
         ),
       ]),
+      ...learn(cache, { batch, serves, unknown }),
       addToCounter(scope, COUNTER.lookup_hit, i32.sub(count.get, left.get)),
       ifElse(left.get, [addToCounter(scope, COUNTER.lookup_miss, left.get)]),
       addToCounter(scope, COUNTER.masks_probed, probed.get),
@@ -103,6 +112,42 @@ function loadList(
     list.set(i32.add(i32.mul(list.get, i32.const(second - first)), i32.const(first))),
     listEnd.set(i32.add(list.get, i32.shl(listEnd.get, i32.const(2)))),
   ];
+}
+
+interface CacheLocals {
+  readonly batch: Local<"i32">;
+  readonly serves: Local<"i32">;
+  /** Packets that the cache did not know. */
+  readonly unknown: Local<"i32">;
+}
+
+function lookIntoCache(
+  scope: EmitScope,
+  cache: FlowCache | null,
+  {
+    batch,
+    left,
+    list,
+    listEnd,
+    serves,
+    unknown,
+  }: CacheLocals & Readonly<Record<"left" | "list" | "listEnd", Local<"i32">>>,
+): readonly Statement[] {
+  if (cache === null) return [];
+  const listCount = i32.shr_u(i32.sub(listEnd.get, list.get), i32.const(2));
+  return [
+    serves.set(call("i32", cache.begin, list.get, listCount)),
+    ifElse(serves.get, [
+      unknown.set(call("i32", cache.lookup, batch.get, left.get)),
+      addToCounter(scope, COUNTER.cache_hit, i32.sub(left.get, unknown.get)),
+      left.set(unknown.get),
+    ]),
+  ];
+}
+
+function learn(cache: FlowCache | null, { batch, serves, unknown }: CacheLocals): readonly Statement[] {
+  if (cache === null) return [];
+  return [ifElse(serves.get, [callStatement(cache.learn, batch.get, unknown.get)])];
 }
 
 interface ProbeLocals {

@@ -23,7 +23,7 @@ import type { TableScope } from "./table-scope.ts";
 
 const PROBE_PARAMS = { batch: "i32", subtable: "i32", left: "i32" } as const;
 
-interface MaskWord {
+export interface MaskWord {
   /** Byte offset in the key. */
   readonly offset: number;
   readonly bits: number;

@@ -1,8 +1,9 @@
 // What every emitter writes into: one module over one arena. Regions are constants of the code, because all threads have
 // the same arena; what differs from thread to thread is an imported global, so that one module serves all workers.
 import type { Arena } from "../../memory/arena.ts";
-import { ENGINE_SCRATCH_BYTES, TX_ROUTE_BYTES } from "../../memory/engine-layout.ts";
+import { ENGINE_SCRATCH_BYTES, FLOW_CACHE_BYTES, TX_ROUTE_BYTES } from "../../memory/engine-layout.ts";
 import { FRAME_STACK_CAPACITY } from "../../memory/frame-layout.ts";
+import { ownerWord } from "../../memory/frame-ledger.ts";
 import { PORT_COUNTER_BYTES, THREAD_BLOCK_BYTES } from "../../memory/region-plan.ts";
 import { THREAD } from "../../memory/thread-block.ts";
 import { subtableHitsOffset, workerStatsOffset } from "../../table/layout.ts";
@@ -19,6 +20,8 @@ export interface ThreadAddresses {
   readonly frameStackCount: number;
   /** memory/engine-layout.ts, ENGINE. */
   readonly scratch: number;
+  /** memory/engine-layout.ts, FLOW_CACHE_SET. */
+  readonly flowCache: number;
   /** memory/engine-layout.ts, TX_ROUTE: one for each port slot. */
   readonly txRoutes: number;
   /** Sixteen 64-bit counters for each port slot (port/counters.ts). */
@@ -27,6 +30,9 @@ export interface ThreadAddresses {
   readonly subtableHits: number;
   /** Statistics of each flow; 0 in threads that are no workers. */
   readonly flowStats: number;
+  /** Words of the debug ledger (memory/frame-ledger.ts): frames on this thread's stack, and in its hand. */
+  readonly stackOwner: number;
+  readonly heldOwner: number;
 }
 
 const GLOBAL_NAMES = [
@@ -34,10 +40,13 @@ const GLOBAL_NAMES = [
   "frameStack",
   "frameStackCount",
   "scratch",
+  "flowCache",
   "txRoutes",
   "portCounters",
   "subtableHits",
   "flowStats",
+  "stackOwner",
+  "heldOwner",
 ] as const satisfies readonly (keyof ThreadAddresses)[];
 
 export function threadAddresses(arena: Arena, threadIndex: number): ThreadAddresses {
@@ -48,10 +57,13 @@ export function threadAddresses(arena: Arena, threadIndex: number): ThreadAddres
     frameStack: arena.region("frameStacks").offset + threadIndex * FRAME_STACK_CAPACITY * 4,
     frameStackCount: threadBlock + THREAD.frameStackCount,
     scratch: arena.region("engineScratch").offset + threadIndex * ENGINE_SCRATCH_BYTES,
+    flowCache: arena.region("flowCaches").offset + threadIndex * FLOW_CACHE_BYTES,
     txRoutes: arena.region("txRoutes").offset + threadIndex * portCountMax * TX_ROUTE_BYTES,
     portCounters: arena.region("portCounters").offset + threadIndex * portCountMax * PORT_COUNTER_BYTES,
     subtableHits: subtableHitsOffset(arena, threadIndex, 0),
     flowStats: threadIndex < workerCount ? workerStatsOffset(arena, threadIndex) : 0,
+    stackOwner: ownerWord("stack", threadIndex),
+    heldOwner: ownerWord("held", threadIndex),
   };
 }
 
@@ -60,11 +72,14 @@ const WASM_PAGE_BYTES = 65536;
 
 export class EmitScope {
   readonly module: ModuleBuilder;
+  /** Whether code that moves frames writes their owners into the debug ledger. */
+  readonly keepsLedger: boolean;
   readonly #arena: Arena;
   readonly thread: Readonly<Record<keyof ThreadAddresses, I32>>;
 
-  constructor(arena: Arena, name: string) {
+  constructor(arena: Arena, name: string, keepsLedger = false) {
     this.#arena = arena;
+    this.keepsLedger = keepsLedger;
     this.module = new ModuleBuilder(name);
     const pages = Math.ceil(arena.plan.bytes / WASM_PAGE_BYTES);
     this.module.importMemory("env", "memory", { initial: pages, maximum: pages });

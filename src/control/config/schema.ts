@@ -58,6 +58,10 @@ const memory = v.strictObject({
   "huge-pages": v.optional(v.picklist(["auto", "off", "require"], "auto, off or require"), "auto"),
 });
 
+/** What forwards: `auto` is compiled. */
+export const ENGINES = ["auto", "compiled", "reference"] as const;
+export type EngineName = (typeof ENGINES)[number];
+
 const policy = v.strictObject({
   type: v.optional(v.picklist(["learn", "flows"], "learn or flows"), "learn"),
   "mac-aging-seconds": v.optional(wholeNumber(15, 3600), 300),
@@ -94,6 +98,7 @@ export const configSchema = v.strictObject({
   /** "" for none; absent, beside the control socket. */
   "netlink-socket": v.optional(v.string("a path is expected")),
   "control-cpus": v.optional(cpuList),
+  engine: v.optional(v.picklist(ENGINES, "auto, compiled or reference"), "auto"),
   workers: v.optional(workers, {}),
   memory: v.optional(memory, {}),
   policy: v.optional(policy, {}),
