@@ -70,6 +70,7 @@ class ExtractBench {
       pool,
       packets: this.#packets,
       counters: new ThreadCounters(arena, 0),
+      programs: { current: null },
       vlanLimit: VLAN_LIMIT,
     });
     this.reference = () => extractor.extract(BATCH_SIZE, IN_PORT);
