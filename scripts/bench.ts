@@ -54,6 +54,11 @@ const BENCHES: readonly (readonly [title: string, script: string, args: readonly
   ],
   ["ports without a look-up", "scripts/bench-ports.js", isSmoke ? ["--millis", "1", "--rounds", "1"] : []],
   [
+    "flow puts with full validation",
+    "scripts/bench-flow-put.js",
+    isSmoke ? ["--flows", "1000", "--rounds", "1"] : [],
+  ],
+  [
     "pipeline",
     "scripts/bench-pipeline.js",
     isSmoke ? ["--flows", "100", "--seconds", "0.1", "--rounds", "1"] : [],
