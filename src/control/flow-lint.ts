@@ -5,12 +5,12 @@
 // key under A & B: the flows of A are put into a hash table by it, those of B looked up there. So M masks and N flows
 // take M * N look-ups, not N * N compares, and what is found is bounded. Flows of one mask never overlap.
 //
-// The work comes in slices of about a millisecond, so that whoever runs it can do something else in between.
+// The work comes in slices of a bounded count of keys looked at, so that whoever runs it can do something else in between.
 import { KEY_BYTES } from "../flow/fields.ts";
 import type { FlowView } from "../table/flow-reader.ts";
 
 /** Flows that a slice puts or looks up. */
-const FLOWS_PER_SLICE = 256;
+const FLOWS_PER_SLICE = 128;
 
 export interface Overlap {
   readonly flows: readonly [FlowView, FlowView];

@@ -1,6 +1,8 @@
 // The linter against the definition: every pair of flows compared bit by bit.
 import fc from "fast-check";
 import t from "tap";
+import { parseActions } from "../../src/action/odp/parse-actions.ts";
+import { OVERLAPS_PER_SLICE, tellOverlaps } from "../../src/control/commands/flows-lint.ts";
 import { FlowLint } from "../../src/control/flow-lint.ts";
 import { equalUnder, keysEqual, newKey, setNumber, setOnes } from "../../src/flow/key.ts";
 import type { FlowView } from "../../src/table/flow-reader.ts";
@@ -94,4 +96,30 @@ t.test("many flows that agree are joined in slices, and cost no pair each", asyn
   const { lint, slices } = lintAll(all, 10);
   t.match(lint, { overlaps: [], flowCount: 2 * many, maskCount: 2, isCut: false });
   t.ok(slices > 10, "no slice is long");
+});
+
+t.test("pairs are put into words a few at a time", async (t) => {
+  const all = Array.from({ length: 40 }, (_, index): FlowView => {
+    const key = newKey();
+    const mask = newKey();
+    // Flows under two masks, which all meet in a packet of zeros.
+    setOnes(mask, index < 1 ? "nw_src" : "nw_dst");
+    setNumber(key, "nw_dst", index);
+    const stats = { packets: 0, bytes: 0, usedMillis: 0, tcpFlags: 0 };
+    const rest = { flowNo: 1, ufid: new Uint8Array(16), stats, operator: true, createdMillis: 0 };
+    return { key, mask, actions: parseActions(String(1 + Number(index < 1))), ...rest };
+  });
+  const { lint } = lintAll(all, 100);
+  const slices = [
+    ...tellOverlaps(
+      lint.overlaps,
+      { numbers: new Map<string, number>(), names: new Map<number, string>() },
+      0,
+      1,
+    ),
+  ];
+  t.equal(lint.overlaps.length, 39);
+  t.ok(slices.every((slice) => slice.length <= OVERLAPS_PER_SLICE));
+  t.equal(slices.flat().length, 39);
+  t.match(slices[0]![0]!.lines, ["overlap:", /actions:2/, /actions:1/]);
 });

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { bytesToHex } from "../../src/packet/bytes.ts";
 import { PcapReader } from "../../src/packet/pcap.ts";
 import type { PortCounts } from "./conformance/case.ts";
+import type { TunnelPortRow } from "./conformance/tunnel-ports.ts";
 import { OracleLog } from "./oracle-log.ts";
 import { OracleProcess } from "./oracle-process.ts";
 import { type UnixctlAnswer, UnixctlClient } from "./unixctl-client.ts";
@@ -25,6 +26,8 @@ export interface OracleOptions {
   readonly portType?: "dummy" | "dummy-pmd";
   /** other_config:vlan-limit; 1 if not given, as in OVS. */
   readonly vlanLimit?: number;
+  /** Tunnel ports to add, which get the numbers that their rows say. */
+  readonly tunnels?: readonly TunnelPortRow[];
 }
 
 /** An upcall as the debug log tells it; the key is ODP text of the packet as it came up. */
@@ -227,12 +230,21 @@ export class Oracle {
       this.#captures.push(new OraclePort(portNo, capture));
     }
     this.vsctl(...args);
+    // The names of the datapath's ports are reserved.
+    for (const { portNo, type, options: settings } of options.tunnels ?? []) {
+      const name = `tunnel${portNo}`;
+      this.vsctl("add-port", BRIDGE, name, "--", "set", "interface", name, `type=${type}`, ...settings);
+    }
     await this.#client.expect("revalidator/pause");
     await this.#client.expect("vlog/disable-rate-limit");
     await this.#client.expect("vlog/set", "PATTERN:file:%m");
     for (const module of ["dpif_netdev", "unixctl"])
       await this.#client.expect("vlog/set", `${module}:file:dbg`);
-    this.#checkPortNumbers(await this.#client.expect("dpctl/show"), type);
+    const show = await this.#client.expect("dpctl/show");
+    this.#checkPortNumbers(show, type);
+    for (const { name, portNo } of options.tunnels ?? [])
+      if (!show.includes(`port ${portNo}: ${name} (`))
+        throw new Error(`oracle: ${name} did not get datapath number ${portNo}:\n${show}`);
   }
 
   #checkPortNumbers(show: string, type: string): void {

@@ -6,10 +6,11 @@ import { parseMatch } from "../../src/flow/odp/match.ts";
 import { bytesToHex, hexToBytes } from "../../src/packet/bytes.ts";
 import { ETH_TYPE } from "../../src/packet/link-headers.ts";
 import { TUNNEL_TYPE } from "../../src/packet/tunnel-headers.ts";
+import { maskChosen } from "../support/conformance/tunnel-ports.ts";
 import { corporaSkipReason } from "../support/corpora.ts";
 import { SeededRandom } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";
-import { maskChosen, pushedHeader, ROW_PORTS, rowName, tunnelRows } from "./corpus-rows.ts";
+import { pushedHeader, ROW_PORTS, rowName, tunnelRows } from "./corpus-rows.ts";
 import { type Popped, TunnelRig } from "./rig.ts";
 
 const ETH_BYTES = 14;

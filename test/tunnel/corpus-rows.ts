@@ -49,28 +49,3 @@ export function pushedHeader(flow: string): { type: number; header: Uint8Array }
   }
   throw new Error(`no tnl_push in ${flow}`);
 }
-
-const IPV6_ETHER_TYPE = "86dd";
-
-/**
- * The packet with what the oracle's private hash and its clock decide taken out: the UDP source port, the UDP checksum
- * as far as it depends on it (its sum with the port stays), and the time of ERSPAN version 2.
- */
-export function maskChosen(hex: string): string {
-  const bytes = Uint8Array.from(Buffer.from(hex, "hex"));
-  const isV6 = hex.slice(24, 28) === IPV6_ETHER_TYPE;
-  const l4 = isV6 ? 54 : 34;
-  const protocol = bytes[isV6 ? 20 : 23];
-  const view = new DataView(bytes.buffer);
-  if (protocol === 17) {
-    const checksum = view.getUint16(l4 + 6);
-    if (checksum !== 0) {
-      // One's complement arithmetic: the port leaves the sum when it is added to the checksum.
-      const sum = checksum + view.getUint16(l4);
-      view.setUint16(l4 + 6, ((sum & 0xffff) + (sum >>> 16)) % 0xffff);
-    }
-    view.setUint16(l4, 0);
-  }
-  if (protocol === 47 && view.getUint16(l4 + 2) === 0x22eb) view.setUint32(l4 + 12, 0);
-  return Buffer.from(bytes).toString("hex");
-}

@@ -8,9 +8,10 @@ import { readTotals } from "../../src/datapath/counters.ts";
 import { bytesToHex, hexToBytes } from "../../src/packet/bytes.ts";
 import { isDummyPort } from "../../src/port/dummy/driver.ts";
 import type { PortType } from "../../src/port/port.ts";
+import { maskChosen } from "../support/conformance/tunnel-ports.ts";
 import { corporaSkipReason } from "../support/corpora.ts";
 import { TEST_SIZES } from "../support/dataplane.ts";
-import { maskChosen, ROW_PORTS, rowName, tunnelRows } from "./corpus-rows.ts";
+import { ROW_PORTS, rowName, tunnelRows } from "./corpus-rows.ts";
 
 const TYPES: ReadonlyMap<string, PortType> = new Map([
   ["gre_sys", "gre"],

@@ -19,9 +19,9 @@ import {
 } from "../support/conformance/case.ts";
 import { MillraceSide } from "../support/conformance/millrace-side.ts";
 import { askOracle } from "../support/conformance/oracle-side.ts";
+import { maskChosen } from "../support/conformance/tunnel-ports.ts";
 import { TEST_SIZES } from "../support/dataplane.ts";
 import { Oracle, oracleSkipReason } from "../support/oracle.ts";
-import { maskChosen } from "./corpus-rows.ts";
 
 const FRAME = buildFrame(
   [

@@ -50,6 +50,8 @@ export interface CaseAnswer {
 
 export const CASE_IN_PORT = 1;
 export const CASE_PORT_COUNT = 4;
+/** No port has it. */
+export const CASE_ABSENT_PORT = 9;
 export const CASE_VLAN_LIMIT = 2;
 
 /** Splits at commas that stand in no bracket. */

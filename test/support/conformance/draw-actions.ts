@@ -1,6 +1,7 @@
 // Random action lists that fit a packet. One maker for each action that Open vSwitch's text can say; a candidate joins
 // the list when our validation takes it behind what is there already, so lists grow with what is carried out.
 import type { SeededRandom } from "../random.ts";
+import { CASE_ABSENT_PORT, CASE_PORT_COUNT } from "./case.ts";
 import { COOKIE_BYTES, PIDS } from "./millrace-side.ts";
 import type { PacketFacts } from "./packet-facts.ts";
 
@@ -17,8 +18,8 @@ type Maker = (draw: ActionDraw, depth: number) => string | undefined;
 
 const NESTING_MAX = 3;
 const TRIES_PER_ACTION = 4;
-/** One more than there are: an output that goes nowhere. */
-const PORTS_DRAWN = 5;
+/** Of all ports, and an output that goes nowhere. */
+const PORTS_DRAWN = [...Array.from({ length: CASE_PORT_COUNT }, (_, index) => index + 1), CASE_ABSENT_PORT];
 
 const hex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -184,7 +185,7 @@ function checkPktLen(draw: ActionDraw, depth: number): string | undefined {
   return `check_pkt_len(size=${size},gt(${branch(draw, depth)}),le(${branch(draw, depth)}))`;
 }
 
-const output: Maker = ({ random }) => String(1 + random.below(PORTS_DRAWN));
+const output: Maker = ({ random }) => String(random.pick(PORTS_DRAWN));
 
 const MAKERS: readonly Maker[] = [
   ...[output, output, output, output],

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { parseActions } from "../../../src/action/odp/parse-actions.ts";
 import { validateActions } from "../../../src/action/validate.ts";
 import { KeyExtractor } from "../../../src/flow/extract-key.ts";
-import { getNumber } from "../../../src/flow/key.ts";
+import { getNumber, newKey, setOnes } from "../../../src/flow/key.ts";
 import { parseMatch } from "../../../src/flow/odp/match.ts";
 import { OdpSyntaxError } from "../../../src/flow/odp/text-cursor.ts";
 import { bytesToHex } from "../../../src/packet/bytes.ts";
@@ -13,6 +13,7 @@ import type { SeededRandom } from "../random.ts";
 import { CASE_IN_PORT, CASE_VLAN_LIMIT, type ConformanceCase, type FlowText } from "./case.ts";
 import { drawActions, drawInvalid } from "./draw-actions.ts";
 import { drawMask, flowText } from "./draw-mask.ts";
+import { drawTunnelPush } from "./draw-tunnel.ts";
 import type { MillraceSide } from "./millrace-side.ts";
 import { missingHeader, packetFacts } from "./packet-facts.ts";
 
@@ -20,6 +21,9 @@ import { missingHeader, packetFacts } from "./packet-facts.ts";
 const RECIRCS_MAX = 3;
 const RECIRC_PROBABILITY = 0.25;
 const INVALID_PROBABILITY = 0.08;
+const TUNNEL_PROBABILITY = 0.12;
+const ERSPAN_PORT = 7;
+const UNREAD = "a flow that OVS prints and does not read (no Ethertype, empty tag, cut label stack, NSH)";
 const MORE_PACKETS_MAX = 3;
 /** Where mutations are most telling. */
 const HEADERS_BYTES = 80;
@@ -56,17 +60,67 @@ export class CaseDrawer {
   async draw(random: SeededRandom): Promise<ConformanceCase | undefined> {
     const packet = random.pick(this.#pool);
     const key = this.#extractor.extract(packet, CASE_IN_PORT);
+    if (random.chance(TUNNEL_PROBABILITY)) return this.#drawTunnel(packet, key, random);
     const isInvalid = random.chance(INVALID_PROBABILITY);
     const first = this.#drawFlow(key, random, isInvalid ? undefined : 1, isInvalid);
     if (first === undefined) {
-      this.#leftOut(
-        "a flow that OVS prints and does not read (no Ethertype, empty tag, cut label stack, NSH)",
-      );
+      this.#leftOut(UNREAD);
       return undefined;
     }
     if (isInvalid) return { flows: [first], packets: [] };
     const flows = await this.#follow(first, packet, random);
     return { flows, packets: [bytesToHex(packet), ...this.#morePackets(flows, packet, random)] };
+  }
+
+  /** A packet that gets a tunnel's headers, or one that has them and loses them. */
+  async #drawTunnel(
+    packet: Uint8Array,
+    key: Uint8Array,
+    random: SeededRandom,
+  ): Promise<ConformanceCase | undefined> {
+    const first = this.#drawFlow(key, random, undefined);
+    if (first === undefined) {
+      this.#leftOut(UNREAD);
+      return undefined;
+    }
+    const isPushed = random.chance(0.5);
+    const push = drawTunnelPush(random, isPushed);
+    const inside = random.pick([
+      `${push.text},2`,
+      `clone(${push.text},2),3`,
+      `${first.actions},clone(${push.text},4)`,
+    ]);
+    const packets = [bytesToHex(packet)];
+    if (isPushed) return { flows: [{ flow: first.flow, actions: inside }], packets };
+    const flows = [{ flow: first.flow, actions: `${push.text},2` }];
+    const { fates } = await this.#side.ask({ flows, packets });
+    const outer = fates[0]!.outputs[0]?.bytes;
+    return outer === undefined ? undefined : this.#drawPop(outer, push.portNo, random);
+  }
+
+  async #drawPop(
+    outer: Uint8Array,
+    portNo: number,
+    random: SeededRandom,
+  ): Promise<ConformanceCase | undefined> {
+    const flow = flowText(this.#extractor.extract(outer, CASE_IN_PORT), outerMask(), random);
+    if (flow === undefined) return undefined;
+    const flows = [{ flow, actions: random.pick([`tnl_pop(${portNo})`, `2,tnl_pop(${portNo})`]) }];
+    const packets = [bytesToHex(outer)];
+    const { fates } = await this.#side.ask({ flows, packets });
+    const miss = fates[0]!.upcalls.find(
+      ({ kind, key }) => kind === "miss" && getNumber(key, "in_port") === portNo,
+    );
+    const next = miss === undefined ? undefined : this.#drawFlow(miss.key, random, undefined);
+    if (next !== undefined) flows.push(next);
+    for (let count = random.below(MORE_PACKETS_MAX + 1); count > 0; count -= 1) {
+      const other = mutate(outer, random);
+      // Open vSwitch reads an ERSPAN header where it is behind a sequence number, whether there is one or not, and prints
+      // four of the six bits of a hardware id.
+      if (portNo === ERSPAN_PORT) this.#leftOut("a damaged ERSPAN packet");
+      else packets.push(bytesToHex(other));
+    }
+    return { flows, packets };
   }
 
   #drawFlow(
@@ -128,4 +182,20 @@ function mutate(packet: Uint8Array, random: SeededRandom): Uint8Array {
   const at = random.below(Math.min(changed.length, HEADERS_BYTES));
   changed[at] = random.chance(0.5) ? changed[at]! ^ (1 << random.below(8)) : random.below(256);
   return changed;
+}
+
+/** What an outer packet is taken in by: its type and protocol. */
+function outerMask(): Uint8Array {
+  const mask = newKey();
+  for (const field of [
+    "in_port",
+    "recirc_id",
+    "packet_type",
+    "eth_type",
+    "vlan_tci",
+    "nw_frag",
+    "nw_proto",
+  ] as const)
+    setOnes(mask, field);
+  return mask;
 }

@@ -1,8 +1,17 @@
 // Random masks for a key that a packet has, within the rules of flows: a layer is looked at only under an exact type of
 // the one below. And the flow's text, in OVS's long form or with the members left out that the mask does not look at.
 import type { FieldName } from "../../../src/flow/fields.ts";
-import { fieldOf, getNumber, isZero, newKey, setBytes, setNumber, setOnes } from "../../../src/flow/key.ts";
-import { formatMatch } from "../../../src/flow/odp/match.ts";
+import {
+  fieldOf,
+  getBig,
+  getNumber,
+  isZero,
+  newKey,
+  setBytes,
+  setNumber,
+  setOnes,
+} from "../../../src/flow/key.ts";
+import { formatMatch, parseMatch } from "../../../src/flow/odp/match.ts";
 import type { SeededRandom } from "../random.ts";
 import { CASE_VLAN_LIMIT } from "./case.ts";
 
@@ -23,6 +32,7 @@ export function drawMask(key: Uint8Array, random: SeededRandom): Uint8Array {
   if (TUNNEL_ENDS.some((field) => !isZero(key, field))) for (const field of TUNNEL) bits(mask, field, random);
   for (const field of ["eth_src", "eth_dst"] as const) bits(mask, field, random);
   maskTags(mask, key, random);
+  maskTunnel(mask, key, random);
   const type = getNumber(key, "eth_type");
   if (type === 0x0800 || type === 0x86dd) maskNetwork(mask, key, random, type === 0x86dd);
   if (TYPES_ARP.has(type)) {
@@ -55,6 +65,20 @@ function bits(mask: Uint8Array, field: FieldName, random: SeededRandom): void {
     });
     setBytes(mask, field, prefix);
   }
+}
+
+const TUNNEL_FLAGS = getNumber(
+  parseMatch("tunnel(dst=1.1.1.1,ttl=1/0,flags(-df-csum+key)),in_port(1)").mask,
+  "tun_flags",
+);
+/** Both ends exactly: a tunnel is told by them. Options are looked at whole or not at all. */
+function maskTunnel(mask: Uint8Array, key: Uint8Array, random: SeededRandom): void {
+  const isV6 = getNumber(key, "tun_dst") === 0;
+  if (isV6 && getBig(key, "tun_ipv6_dst") === 0n) return;
+  setOnes(mask, isV6 ? "tun_ipv6_dst" : "tun_dst");
+  for (const field of [isV6 ? "tun_ipv6_src" : "tun_src", "tun_id", "tun_tos", "tun_ttl"] as const)
+    bits(mask, field, random);
+  if (random.chance(0.5)) setNumber(mask, "tun_flags", TUNNEL_FLAGS);
 }
 
 /** A tag is always looked at, its absence exactly. */

@@ -30,6 +30,7 @@ import {
   portCountTexts,
   type UpcallText,
 } from "./case.ts";
+import { TUNNEL_PORTS } from "./tunnel-ports.ts";
 
 /** The pids that userspace() of a case may name. */
 export const PIDS = [1, 2, 3] as const;
@@ -37,9 +38,13 @@ const SORT_MILLIS = 1000;
 const MISS_PID = 1_000_000;
 const PORT_NUMBERS = Array.from({ length: CASE_PORT_COUNT }, (_, index) => index + 1);
 /** As the oracle's dummy ports. */
+const PORT_NAMES = [
+  ...PORT_NUMBERS.map((portNo) => ({ name: `p${portNo}`, portNo })),
+  ...TUNNEL_PORTS.map(({ name, portNo }) => ({ name, portNo })),
+];
 const PORTS: PortLookup = {
-  numbers: new Map(PORT_NUMBERS.map((portNo) => [`p${portNo}`, portNo])),
-  names: new Map(PORT_NUMBERS.map((portNo) => [portNo, `p${portNo}`])),
+  numbers: new Map(PORT_NAMES.map(({ name, portNo }) => [name, portNo])),
+  names: new Map(PORT_NAMES.map(({ name, portNo }) => [portNo, name])),
 };
 
 export interface PacketUpcall {
@@ -97,6 +102,7 @@ export class MillraceSide {
       const port = await side.#offline.ports.add({ name: `p${portNo}`, type: "dummy", portNo });
       if (isDummyPort(port)) ports.push(port);
     }
+    for (const { name, portNo, type } of TUNNEL_PORTS) await side.#offline.ports.add({ name, portNo, type });
     side.#ports = ports;
     return side;
   }
