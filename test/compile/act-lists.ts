@@ -1,6 +1,6 @@
 // Random action lists, as bytes, for packets of any kind: whether they fit the packet is part of the test.
 import fc from "fast-check";
-import { ACTION } from "../../src/action/attributes.ts";
+import { ACTION, CHECK_PKT_LEN, DEC_TTL, SAMPLE } from "../../src/action/attributes.ts";
 import { parseActions } from "../../src/action/odp/parse-actions.ts";
 import { NlWriter } from "../../src/flow/nlattr.ts";
 import { KEY_ATTR } from "../../src/flow/odp/attributes.ts";
@@ -15,6 +15,8 @@ const FIELD_BYTES = {
   icmp: 2,
   icmpv6: 2,
   arp: 24,
+  mpls: 4,
+  dpHash: 4,
   priority: 4,
   skbMark: 4,
 } as const;
@@ -64,12 +66,69 @@ export const tag = fc.oneof(
 );
 export const trunc = fc.integer({ min: 14, max: 200 }).map((bytes) => text(`trunc(${bytes})`));
 
+const label = fc.record({
+  label: fc.constantFrom(3, 16, 0xfffff),
+  tc: fc.nat(7),
+  ttl: fc.nat(255),
+  bos: fc.nat(1),
+  type: fc.constantFrom("0x8847", "0x8848"),
+});
+export const labels = fc.oneof(
+  fc.constantFrom("0x8847", "0x800", "0x86dd").map((type) => text(`pop_mpls(eth_type=${type})`)),
+  label.map((of) =>
+    text(`push_mpls(label=${of.label},tc=${of.tc},ttl=${of.ttl},bos=${of.bos},eth_type=${of.type})`),
+  ),
+);
+export const hash = fc
+  .tuple(fc.constantFrom("l4", "sym_l4"), fc.nat(3))
+  .map(([algorithm, basis]) => text(`hash(${algorithm}(${basis}))`));
+export const recirc = fc.integer({ min: 1, max: 9 }).map((id) => text(`recirc(${id})`));
+
 const join = (parts: readonly Uint8Array[]): Uint8Array =>
   Uint8Array.from(parts.flatMap((part) => [...part]));
 
-/** Lists of these actions, with drop now and then at their end. */
+function joined(actions: readonly fc.Arbitrary<Uint8Array>[]): fc.Arbitrary<Uint8Array> {
+  return fc.array(fc.oneof(...actions), { maxLength: 3 }).map(join);
+}
+
+/** Actions that hold lists of the given ones. Samples always draw or never: both worlds then draw alike. */
+export function nested(...actions: fc.Arbitrary<Uint8Array>[]): fc.Arbitrary<Uint8Array> {
+  const list = joined(actions);
+  const holder = (type: number, fill: (writer: NlWriter) => void): Uint8Array => {
+    const writer = new NlWriter();
+    const at = writer.begin(type);
+    fill(writer);
+    writer.end(at);
+    return writer.finish();
+  };
+  const u16 = (value: number): Uint8Array => Uint8Array.of(value & 0xff, value >>> 8);
+  return fc.oneof(
+    list.map((inner) => {
+      const writer = new NlWriter();
+      writer.put(ACTION.clone, inner);
+      return writer.finish();
+    }),
+    fc.tuple(list, fc.constantFrom(0, 0xffffffff)).map(([inner, probability]) =>
+      holder(ACTION.sample, (writer) => {
+        writer.putU32(SAMPLE.probability, probability);
+        writer.put(SAMPLE.actions, inner);
+      }),
+    ),
+    fc.tuple(list, list, fc.integer({ min: 14, max: 120 })).map(([greater, lessEqual, bytes]) =>
+      holder(ACTION.checkPktLen, (writer) => {
+        writer.put(CHECK_PKT_LEN.pktLen, u16(bytes));
+        writer.put(CHECK_PKT_LEN.actionsIfGreater, greater);
+        writer.put(CHECK_PKT_LEN.actionsIfLessEqual, lessEqual);
+      }),
+    ),
+    list.map((inner) => holder(ACTION.decTtl, (writer) => writer.put(DEC_TTL.action, inner))),
+  );
+}
+
+/** Lists of these actions, with drop or recirc now and then at their end. */
 export function listOf(...actions: fc.Arbitrary<Uint8Array>[]): fc.Arbitrary<Uint8Array> {
+  const end = fc.constantFrom("", "", "", "drop", "recirc(5)").map(text);
   return fc
-    .tuple(fc.array(fc.oneof(...actions), { maxLength: 6 }), fc.constantFrom("", "", "", "drop"))
-    .map(([parts, end]) => join([...parts, text(end)]));
+    .tuple(fc.array(fc.oneof(...actions), { maxLength: 6 }), end)
+    .map(([parts, last]) => join([...parts, last]));
 }

@@ -7,14 +7,14 @@ import t from "tap";
 import { parseActions } from "../../src/action/odp/parse-actions.ts";
 import { PACKET_CSUM_PARTIAL } from "../../src/memory/frame-layout.ts";
 import { buildFrame } from "../../src/packet/builder.ts";
-import { arp, ethernet, vlan } from "../../src/packet/builder-link.ts";
+import { arp, ethernet, mpls, vlan } from "../../src/packet/builder-link.ts";
 import { ipv4, ipv6 } from "../../src/packet/builder-network.ts";
 import { tcp, udp } from "../../src/packet/builder-transport.ts";
 import { randomChain } from "../action/rig.ts";
 import { anyFrame } from "../support/frames.ts";
 import { SeededRandom } from "../support/random.ts";
 import { runs, SEED } from "../support/seed.ts";
-import { anySet, listOf, output, tag, trunc } from "./act-lists.ts";
+import { anySet, hash, labels, listOf, nested, output, recirc, setAction, tag, trunc } from "./act-lists.ts";
 import { ActWorld, type TestPacket } from "./act-world.ts";
 
 const random = new SeededRandom(SEED);
@@ -45,10 +45,10 @@ class Comparison {
   #packets = 0;
 
   /** Both ways, the compiled one twice. */
-  check(lists: readonly Uint8Array[], packets: readonly TestPacket[]): void {
+  check(lists: readonly Uint8Array[], packets: readonly TestPacket[], fills = [0, 85]): void {
     this.#reference.setLists(lists);
     const expected = this.#reference.run(packets, null);
-    for (const fill of [0, 85]) {
+    for (const fill of fills) {
       this.#compiled.setLists(lists);
       assert.deepEqual(this.#compiled.run(packets, this.#compiled.compile(), fill), expected);
       this.#packets += packets.length;
@@ -84,6 +84,9 @@ const DOUBLE = buildFrame([ethernet(), vlan({ vid: 6, tpid: 0x88a8 }), vlan({ vi
 const SEGMENT = buildFrame([ethernet(), ipv4({}), tcp({ src: 3, dst: 4 })], new Uint8Array(30));
 const V6 = buildFrame([ethernet(), ipv6({}), udp({ src: 1, dst: 2 })]);
 const ARP = buildFrame([ethernet(), arp({})]);
+const EXPIRED = buildFrame([ethernet(), ipv4({ ttl: 1 }), udp({ src: 1, dst: 2 })]);
+const LABELS = buildFrame([ethernet(), mpls({ label: 8, ttl: 3 }), mpls({ label: 7, ttl: 9 }), ...V4]);
+const PUSH_MPLS = "push_mpls(label=7,tc=2,ttl=9,bos=1,eth_type=0x8847)";
 const MACS = "set(eth(src=02:00:00:00:00:01,dst=02:00:00:00:00:02))";
 
 const TAKEN: readonly (readonly [packet: Uint8Array, actions: string])[] = [
@@ -105,6 +108,26 @@ const TAKEN: readonly (readonly [packet: Uint8Array, actions: string])[] = [
   [TAGGED, "pop_vlan,push_vlan(vid=9,pcp=0),1"],
   [DOUBLE, "pop_vlan,pop_vlan,1"],
   [PLAIN, "1,push_vlan(vid=3,pcp=1),2,pop_vlan,set(ipv4(ttl=9)),3"],
+  [PLAIN, "recirc(3)"],
+  [PLAIN, "1,hash(l4(7)),recirc(3)"],
+  [V6, "hash(sym_l4(7)),recirc(3)"],
+  [ARP, "hash(sym_l4(7)),recirc(3)"],
+  [PLAIN, `${PUSH_MPLS},1`],
+  [PLAIN, `${PUSH_MPLS},${PUSH_MPLS},pop_mpls(eth_type=0x8847),1`],
+  [PLAIN, `${PUSH_MPLS},push_vlan(vid=3,pcp=1),1`],
+  [LABELS, "pop_mpls(eth_type=0x8847),pop_mpls(eth_type=0x800),1"],
+  [LABELS, "pop_mpls(eth_type=0x8847),recirc(1)"],
+  [LABELS, "set(mpls(label=9,tc=1,ttl=3,bos=0)),1"],
+  [PLAIN, "clone(push_vlan(vid=3,pcp=1),1),2"],
+  [PLAIN, "clone(clone(push_vlan(vid=3,pcp=1),1,2),3),clone(4)"],
+  [PLAIN, "trunc(30),clone(push_vlan(vid=3,pcp=1),1),2"],
+  [PLAIN, "sample(sample=100%,actions(set(ipv4(ttl=9)),1)),2"],
+  [PLAIN, "check_pkt_len(size=100,gt(1),le(2)),3"],
+  [SEGMENT, "check_pkt_len(size=60,gt(set(ipv4(ttl=1)),1),le(2))"],
+  [PLAIN, "dec_ttl(le_1(9)),1"],
+  [V6, "dec_ttl(le_1(9)),1"],
+  [EXPIRED, "dec_ttl(le_1(9)),1"],
+  [EXPIRED, "dec_ttl(le_1()),1"],
 ];
 
 t.test("these are compiled code's alone", async (t) => {
@@ -118,4 +141,28 @@ t.test("these are compiled code's alone", async (t) => {
 property("outputs and drops", listOf(output), 0.8);
 property("tags, cuts and outputs", listOf(output, tag, trunc), 0.3);
 property("sets and outputs", listOf(output, anySet, anySet), 0.1);
-property("all of these", listOf(output, anySet, tag, trunc), 0.1);
+property("labels and tags", listOf(output, labels, labels, tag), 0.1);
+property("recirculation, hashes and metadata", listOf(output, hash, setAction("priority"), trunc), 0.5);
+property("nested lists", listOf(output, trunc, nested(output, trunc, recirc), nested(output, tag)), 0.3);
+property(
+  "everything",
+  listOf(
+    output,
+    anySet,
+    tag,
+    trunc,
+    labels,
+    hash,
+    recirc,
+    nested(output, anySet, tag, nested(output, trunc)),
+  ),
+  0.1,
+);
+
+t.test("a sample draws as the reference of its batch does", async (t) => {
+  const comparison = new Comparison();
+  const batch = new Array<TestPacket>(64).fill({ bytes: PLAIN, list: 0 });
+  comparison.check([parseActions("sample(sample=50%,actions(1)),2")], batch, [0]);
+  comparison.check([parseActions("sample(sample=10%,actions(1))")], batch, [0]);
+  t.equal(comparison.compiledShare, 1);
+});

@@ -2,18 +2,25 @@
 // the packet itself and which a copy, what trunc cuts, where a list ends, is decided here once and not for each packet.
 import { ACTION } from "../../flow/action-numbers.ts";
 import { NLA_HEADER_BYTES } from "../../flow/nlattr.ts";
-import { select } from "../ops/control.ts";
+import { ifElse, select } from "../ops/control.ts";
 import type { Statement } from "../ops/expression.ts";
 import { i32 } from "../ops/numeric.ts";
 import { bytesNow, type Cut, copyPacket, drop, output, truncate, writeRecord } from "./act-handover.ts";
+import { hash } from "./act-hash.ts";
+import { popMpls, pushMpls } from "./act-mpls.ts";
+import { type Choice, chooseNested, type Part } from "./act-nested.ts";
+import { recirculate } from "./act-recirc.ts";
 import { set } from "./act-set.ts";
 import { popVlan, pushVlan } from "./act-tag.ts";
 import { type Hand, NoTemplate, type Template } from "./act-template.ts";
+import { decrementTtl } from "./act-ttl.ts";
 
 /** By action number, as the executor has them: what takes the packet or a copy, and what needs to see it. */
 const SENDS = (1 << ACTION.output) | (1 << ACTION.userspace) | (1 << ACTION.psample) | (1 << ACTION.lbOutput);
-const HOLDS_LIST = (1 << ACTION.sample) | (1 << ACTION.clone) | (1 << ACTION.checkPktLen);
-const TAKES_PACKET = SENDS | HOLDS_LIST | (1 << ACTION.recirc) | (1 << ACTION.tunnelPop);
+const HOLDS_LIST =
+  (1 << ACTION.sample) | (1 << ACTION.clone) | (1 << ACTION.checkPktLen) | (1 << ACTION.decTtl);
+const TAKES_PACKET =
+  SENDS | (HOLDS_LIST & ~(1 << ACTION.decTtl)) | (1 << ACTION.recirc) | (1 << ACTION.tunnelPop);
 const NEEDS_PACKET = TAKES_PACKET | (1 << ACTION.meter) | (1 << ACTION.decTtl);
 const TAKES_CUT = SENDS | (1 << ACTION.clone) | (1 << ACTION.tunnelPop);
 
@@ -47,6 +54,11 @@ function carryOut(list: List, start: number, startCut: Cut): Statement[] {
     } else if (type === ACTION.trunc) {
       cut = template.code.local(`cut${hand.depth}`);
       statements.push(truncateNext(template, hand, at, cut));
+    } else if (type === ACTION.decTtl) {
+      const { load, isExpired, decrement } = decrementTtl(template, hand);
+      const expired = give({ ...list, hand: hand.fork() }, type, at, null);
+      const rest = [...decrement, ...carryOut(list, next, cut)];
+      return [...statements, ...load, ifElse(isExpired, expired, rest)];
     } else if (type === ACTION.drop) {
       break;
     } else {
@@ -67,19 +79,52 @@ function isNeeded(template: Template, at: number, end: number): boolean {
 }
 
 /** The packet itself to the action that takes it. */
-function give({ template, hand }: List, type: number, at: number, cut: Cut): Statement[] {
-  if (type !== ACTION.output) throw new NoTemplate();
-  return [
-    ...(cut === null ? writeRecord(template, hand) : truncate(template, hand, cut)),
-    ...output(template, hand.frame.get, template.arg(at + NLA_HEADER_BYTES)),
-  ];
+function give(list: List, type: number, at: number, cut: Cut): Statement[] {
+  const { template, hand, isTail } = list;
+  if (type === ACTION.output) {
+    return [
+      ...(cut === null ? writeRecord(template, hand) : truncate(template, hand, cut)),
+      ...output(template, hand.frame.get, template.arg(at + NLA_HEADER_BYTES)),
+    ];
+  }
+  if (type === ACTION.recirc) {
+    if (!isTail) throw new NoTemplate();
+    return recirculate(template, hand, at);
+  }
+  if (!has(HOLDS_LIST, type)) throw new NoTemplate();
+  const carryOutPart = (part: Part): Statement[] => {
+    const branch = hand.fork();
+    if (part.start >= part.end) return drop(template, branch, "flow_drop");
+    return carryOut({ ...list, hand: branch, end: part.end }, part.start, type === ACTION.clone ? cut : null);
+  };
+  return nested(chooseNested(template, hand, type, at, cut), carryOutPart);
 }
 
 /** A copy to the action that takes the packet, which goes on unchanged. */
-function giveCopy({ template, hand }: List, type: number, at: number, cut: Cut): Statement[] {
-  if (type !== ACTION.output) throw new NoTemplate();
-  const { copy, statements } = copyPacket(template, hand, cut);
-  return [...statements, ...output(template, copy.frame.get, template.arg(at + NLA_HEADER_BYTES))];
+function giveCopy(list: List, type: number, at: number, cut: Cut): Statement[] {
+  const { template, hand } = list;
+  if (type === ACTION.output) {
+    const { copy, statements } = copyPacket(template, hand, cut);
+    return [...statements, ...output(template, copy.frame.get, template.arg(at + NLA_HEADER_BYTES))];
+  }
+  if (!has(HOLDS_LIST, type)) throw new NoTemplate();
+  const carryOutPart = (part: Part): Statement[] => {
+    if (part.start >= part.end) return [];
+    const { copy, statements } = copyPacket(template, hand, null);
+    const of: List = { template, hand: copy, end: part.end, isTail: false };
+    return [...statements, ...carryOut(of, part.start, type === ACTION.clone ? cut : null)];
+  };
+  // Before the branches, because what stands behind them counts on it.
+  const record = writeRecord(template, hand);
+  return [...record, ...nested(chooseNested(template, hand, type, at, cut), carryOutPart)];
+}
+
+function nested(
+  { condition, chosen, otherwise }: Choice,
+  carryOutPart: (part: Part) => Statement[],
+): Statement[] {
+  const first = carryOutPart(chosen);
+  return condition === null ? first : [ifElse(condition, first, carryOutPart(otherwise))];
 }
 
 /** What is taken off the next output: bytes beyond the length that the packet may have, as it is by now. */
@@ -97,9 +142,19 @@ function change(template: Template, hand: Hand, type: number, at: number): State
     case ACTION.setMasked:
       return set(template, hand, at, type === ACTION.setMasked);
     case ACTION.pushVlan:
+      hand.isChanged = true;
       return pushVlan(template, hand, at);
     case ACTION.popVlan:
+      hand.isChanged = true;
       return popVlan(template, hand);
+    case ACTION.pushMpls:
+      hand.isChanged = true;
+      return pushMpls(template, hand, at);
+    case ACTION.popMpls:
+      hand.isChanged = true;
+      return popMpls(template, hand, at);
+    case ACTION.hash:
+      return hash(template, hand, at);
     default:
       throw new NoTemplate();
   }

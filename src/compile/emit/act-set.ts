@@ -11,17 +11,27 @@ import { i32Memory, i64Memory } from "../ops/memory.ts";
 import { i32, i64 } from "../ops/numeric.ts";
 import { blendBytes, type SetValue, setValue } from "./act-blend.ts";
 import { setMetadata } from "./act-metadata.ts";
+import { setMpls } from "./act-mpls.ts";
 import { setIpv4, setIpv6 } from "./act-set-network.ts";
 import { setPorts } from "./act-set-transport.ts";
 import { type Hand, NoTemplate, type Template } from "./act-template.ts";
 
 const ADDRESS_BYTES = ETH.addressBytes;
+/** What no header has. */
+const METADATA: ReadonlySet<number> = new Set([
+  KEY_ATTR.dpHash,
+  KEY_ATTR.recircId,
+  KEY_ATTR.priority,
+  KEY_ATTR.skbMark,
+]);
 
 /** @param at offset of the action in the list */
 export function set(template: Template, hand: Hand, at: number, isMasked: boolean): Statement[] {
   const key = at + NLA_HEADER_BYTES;
   const value = setValue(template, key, isMasked);
-  switch (template.u16(key + 2)) {
+  const field = template.u16(key + 2);
+  if (!METADATA.has(field)) hand.isChanged = true;
+  switch (field) {
     case KEY_ATTR.ethernet:
       return setEthernet(template, hand, value);
     case KEY_ATTR.ipv4:
@@ -38,6 +48,12 @@ export function set(template: Template, hand: Hand, at: number, isMasked: boolea
       return setPorts(template, hand, value, "icmpv6");
     case KEY_ATTR.arp:
       return setArp(template, hand, value);
+    case KEY_ATTR.mpls:
+      return setMpls(template, hand, value);
+    case KEY_ATTR.dpHash:
+      return setMetadata(template, hand, value, K.dp_hash);
+    case KEY_ATTR.recircId:
+      return setMetadata(template, hand, value, K.recirc_id);
     case KEY_ATTR.priority:
       return setMetadata(template, hand, value, K.skb_priority);
     case KEY_ATTR.skbMark:

@@ -14,7 +14,7 @@ const TAG_BYTES = VLAN.headerBytes;
 /** TPID and TCI as they lie in memory, without the CFI bit. */
 const RAW_TAG_MASK = ~((VLAN.cfi >>> 8) << 16);
 /** The addresses one word up; what comes into the first word is of no account. */
-const UP_ONE_WORD = [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+export const UP_ONE_WORD = [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 
 /** @param at offset of the action in the list */
 export function pushVlan(template: Template, hand: Hand, at: number): Statement[] {

@@ -23,6 +23,8 @@ import type { EmitScope } from "./scope.ts";
 const KEY_PER_COLUMN_BYTE = KEY_BYTES / 4;
 const META_SHIFT = Math.log2(FRAME_META_BYTES);
 const RAW_IPV6 = swap16(ETH_TYPE.ipv6);
+const RAW_MPLS = swap16(ETH_TYPE.mpls);
+const RAW_MPLS_MULTICAST = swap16(ETH_TYPE.mplsMulticast);
 
 /** An action list has something in it that no code is made for: its packets are left to the reference. */
 export class NoTemplate extends Error {}
@@ -71,8 +73,8 @@ export class ActCode {
 
 export class Template {
   readonly code: ActCode;
-  /** At most so many outputs, copies and drops of one packet. */
-  readonly most = { outputs: 0, copies: 0, drops: 0 };
+  /** At most so many of each from one packet. */
+  readonly most = { outputs: 0, copies: 0, drops: 0, recirculations: 0 };
   readonly #shape: Uint8Array;
   readonly #stop: Label;
   readonly #setup: Statement[] = [];
@@ -191,6 +193,14 @@ export class Template {
     );
   }
 
+  /** 1 when the packet was extracted as MPLS, else 0. */
+  get isMpls(): LocalI32 {
+    return this.#fact("isMpls", () => {
+      const type = i32Memory.load16_u(this.key.get, BATCH.keys + K.eth_type);
+      return i32.or(i32.eq(type, i32.const(RAW_MPLS)), i32.eq(type, i32.const(RAW_MPLS_MULTICAST)));
+    });
+  }
+
   #recordWord(offset: number): I32 {
     return i32Memory.load(this.record.get, this.code.scope.region("frameMeta") + offset);
   }
@@ -238,6 +248,12 @@ export class Hand {
   readonly tags: "pushed"[] = [];
   /** Tags of the packet's own that are off. */
   ownTagsPopped = 0;
+  /** Label stack entries pushed and still there, the packet's own that are off, and whether that is all there is to know. */
+  labelsPushed = 0;
+  ownLabelsPopped = 0;
+  isStackUnknown = false;
+  /** Whether actions have changed headers, so that the key is not the packet's any more. */
+  isChanged = false;
   readonly #template: Template;
 
   constructor(template: Template, depth: number) {
@@ -261,12 +277,25 @@ export class Hand {
 
   /** The hand of a copy made by now, one level deeper. */
   copy(): Hand {
-    const copy = new Hand(this.#template, this.depth + 1);
-    copy.shift = this.shift;
-    copy.recordedShift = this.recordedShift;
-    copy.ownTagsPopped = this.ownTagsPopped;
-    copy.tags.push(...this.tags);
-    for (const [field, local] of this.metadata) copy.metadata.set(field, local);
-    return copy;
+    return this.#successor(this.depth + 1);
+  }
+
+  /** The same hand in one of several branches. */
+  fork(): Hand {
+    return this.#successor(this.depth);
+  }
+
+  #successor(depth: number): Hand {
+    const hand = new Hand(this.#template, depth);
+    hand.shift = this.shift;
+    hand.recordedShift = this.recordedShift;
+    hand.tags.push(...this.tags);
+    hand.ownTagsPopped = this.ownTagsPopped;
+    hand.labelsPushed = this.labelsPushed;
+    hand.ownLabelsPopped = this.ownLabelsPopped;
+    hand.isStackUnknown = this.isStackUnknown;
+    hand.isChanged = this.isChanged;
+    for (const [field, local] of this.metadata) hand.metadata.set(field, local);
+    return hand;
   }
 }

@@ -10,7 +10,8 @@
 //
 // Memory: the batch; `flows`, `actions` and frames as the reference; this thread's frame stack, flow statistics and scratch:
 // outputs gather in ENGINE.outList, dropped frames and copies go to and come from the frame stack and are counted in
-// ENGINE.drops and ENGINE.copies. nowMillis is the burst's time.
+// ENGINE.drops and ENGINE.copies. What recirculates joins the batch ENGINE.recircBatch, which whoever calls looks up when this
+// one is done, or empties when it is full and a packet stopped for it. nowMillis is the burst's time.
 import { BATCH } from "../../memory/batch-layout.ts";
 import { ENGINE, OUT_ENTRY_BYTES, OUT_LIST_MAX } from "../../memory/engine-layout.ts";
 import { NO_FRAME } from "../../memory/frame-layout.ts";
@@ -27,6 +28,7 @@ import { i32Memory, i64Memory } from "../ops/memory.ts";
 import { i32, i64 } from "../ops/numeric.ts";
 import { guardRoom } from "./act-handover.ts";
 import { actionList } from "./act-list.ts";
+import { guardRecircRoom } from "./act-recirc.ts";
 import { ActCode, Hand, NoTemplate, Template } from "./act-template.ts";
 import type { EmitScope } from "./scope.ts";
 
@@ -122,6 +124,7 @@ function listCode(code: ActCode, shape: Uint8Array, stop: Label): Statement[] | 
   try {
     const body = actionList(template, new Hand(template, 0));
     guardRoom(template);
+    guardRecircRoom(template);
     const taken = i32Memory.store(code.at.get, i32.const(NO_FRAME), BATCH.frame);
     return [...template.setup, taken, ...body];
   } catch (error) {
