@@ -96,6 +96,9 @@ class Collector implements PacketSink {
     }
     return to;
   }
+  outputList(from: number): number {
+    return from;
+  }
   drop(): void {}
   upcall(): void {}
 }
@@ -171,6 +174,7 @@ class Rig {
       tunnels: new TunnelEngine(arena, 0, this.#pool, this.#packets, this.#now, () => undefined),
       bonds: new BondReader(arena, 0),
       meters: new Meters(arena, this.#now),
+      programs: { current: null },
     };
   }
 
