@@ -45,6 +45,7 @@ Napi::Value LinkEventsRead(const Napi::CallbackInfo& info);
 // netlink.cc
 Napi::Value LinkOpen(const Napi::CallbackInfo& info);
 Napi::Value LinkEventsOpen(const Napi::CallbackInfo& info);
+Napi::Value RouteEventsOpen(const Napi::CallbackInfo& info);
 
 // netns.cc
 Napi::Value NetnsOpen(const Napi::CallbackInfo& info);
@@ -73,6 +74,8 @@ Napi::Value PrivilegeDrop(const Napi::CallbackInfo& info);
 // route.cc
 Napi::Value AddressList(const Napi::CallbackInfo& info);
 Napi::Value DefaultRouteList(const Napi::CallbackInfo& info);
+Napi::Value RouteList(const Napi::CallbackInfo& info);
+Napi::Value NeighbourList(const Napi::CallbackInfo& info);
 
 // tap.cc
 Napi::Value TapOpen(const Napi::CallbackInfo& info);

@@ -152,3 +152,12 @@ Napi::Value LinkEventsOpen(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(),
                            OpenRoute(info.Env(), args.U32(0, "netns"), SOCK_NONBLOCK, RTMGRP_LINK));
 }
+
+/** routeEventsOpen(netns): the same for its routes, neighbours and addresses, and its links. */
+Napi::Value RouteEventsOpen(const Napi::CallbackInfo& info) {
+  Args args(info, "routeEventsOpen");
+  constexpr uint32_t kGroups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE |
+                               RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+  return Napi::Number::New(info.Env(),
+                           OpenRoute(info.Env(), args.U32(0, "netns"), SOCK_NONBLOCK, kGroups));
+}

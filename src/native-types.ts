@@ -88,11 +88,28 @@ export interface InterfaceAddress {
   readonly prefixLength: number;
 }
 
-export interface DefaultRoute {
+/** One way of a route of the kernel; addresses are "" when there is none. */
+export interface KernelRoute {
   readonly family: "ipv4" | "ipv6";
+  /** "" for all addresses. */
+  readonly destination: string;
+  readonly prefixLength: number;
   readonly ifindex: number;
+  /** May be of the other family. */
   readonly gateway: string;
+  readonly source: string;
   readonly table: number;
+  /** To an address of the machine itself. */
+  readonly isLocal: boolean;
+  readonly mark: number;
+  readonly metric: number;
+}
+
+export interface KernelNeighbour {
+  readonly ifindex: number;
+  readonly family: "ipv4" | "ipv6";
+  readonly address: string;
+  readonly mac: Uint8Array;
 }
 
 export interface EthtoolDriver {
@@ -280,10 +297,19 @@ export interface Native {
   linkSetMtu(fd: number, ifindex: number, mtu: number, name: string): void;
   addressList(fd: number): InterfaceAddress[];
   /** Every table; a multipath route gives one entry a hop. */
-  defaultRouteList(fd: number): DefaultRoute[];
+  defaultRouteList(fd: number): KernelRoute[];
+  /** The same of all unicast and local routes. */
+  routeList(fd: number): KernelRoute[];
+  /** Those whose link-layer address is known, of interfaces with six-byte addresses. */
+  neighbourList(fd: number): KernelNeighbour[];
+  /** Non-blocking; readable when routes, neighbours, addresses or links of the namespace change. */
+  routeEventsOpen(netns: number): number;
   /** Non-blocking; readable (fdWatch) when a link of the namespace changes. */
   linkEventsOpen(netns: number): number;
-  /** null: the kernel had to drop events, ask linkList for the state. */
+  /**
+   * Takes what waits, and tells the changes of links among it. null: the kernel had to drop events, ask linkList for the
+   * state.
+   */
   linkEventsRead(fd: number): LinkEvent[] | null;
 
   /** The fd that the ethtool functions of a namespace take. */

@@ -29,6 +29,7 @@ import { installFlows } from "./flow-install.ts";
 import { FlowService } from "./flow-service.ts";
 import { HandlerLink } from "./handler-link.ts";
 import { mapHugePages } from "./huge-pages.ts";
+import { KernelNetwork } from "./kernel-network.ts";
 import type { Log } from "./log.ts";
 import { MeterWatch } from "./meter-watch.ts";
 import { Ports } from "./ports.ts";
@@ -54,6 +55,7 @@ export class Switch implements SwitchView {
   readonly #log: Log;
   /** Null when the reference forwards. */
   readonly #programs: Programs | null;
+  readonly #network: KernelNetwork | undefined;
   #pollTimer: NodeJS.Timeout | undefined;
 
   private constructor(config: Config, log: Log, arena: Arena, epochs: EpochWriter) {
@@ -96,8 +98,11 @@ export class Switch implements SwitchView {
       log.module("control").warn(message),
     );
     this.flows = new FlowService(arena, writer, false);
+    const network = config["kernel-routes"] ? this.#openNetwork() : undefined;
+    this.#network = network;
     this.tunnels = new Tunnels({
       ports: this.ports,
+      ...(network === undefined ? {} : { kernel: (endpoints) => network.read(endpoints) }),
       clock: this.clock,
       publish: (state) => {
         this.supervisor.setTunnels(state);
@@ -108,6 +113,20 @@ export class Switch implements SwitchView {
     this.#programs = this.#createPrograms();
     this.handler.on("neighbour", (neighbour) => this.tunnels.learn(neighbour));
     this.#watchPorts();
+  }
+
+  /** Undefined where there is no kernel to ask. */
+  #openNetwork(): KernelNetwork | undefined {
+    const log = this.#log.module("control");
+    try {
+      return new KernelNetwork(
+        () => this.tunnels.readKernel(),
+        (message) => log.warn(message),
+      );
+    } catch (error) {
+      log.warn(`tunnels do without the kernel's routes: ${(error as Error).message}`);
+      return undefined;
+    }
   }
 
   /** @throws Error naming what could not be started; what had been started is stopped again */
@@ -122,6 +141,7 @@ export class Switch implements SwitchView {
     try {
       await running.#programs?.start();
       await running.supervisor.start();
+      running.tunnels.readKernel();
       const local = config["local-port"];
       if (local !== undefined)
         await running.ports.add({ name: local, type: "internal", portNo: LOCAL_PORT_NO });
@@ -171,6 +191,7 @@ export class Switch implements SwitchView {
     clearInterval(this.#pollTimer);
     this.#programs?.stop();
     await this.ports.removeAll();
+    this.#network?.close();
     await this.supervisor.stop();
     await this.handler.stop();
     this.supervisor.reclaimRings();

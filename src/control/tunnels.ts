@@ -11,6 +11,7 @@ import { type Neighbour, NeighbourTable } from "../tunnel/neighbours.ts";
 import { EGRESS_PORT_MAX, EGRESS_PORT_MIN } from "../tunnel/push.ts";
 import { RouteTable } from "../tunnel/routes.ts";
 import type { TunnelState } from "../tunnel/state.ts";
+import type { KernelNetworks } from "./kernel-network.ts";
 import type { Ports } from "./ports.ts";
 
 /** Locally administered, unicast. */
@@ -19,6 +20,8 @@ const MAC_PREFIX = 0x02;
 export interface TunnelsOptions {
   readonly ports: Ports;
   readonly clock: Clock;
+  /** Reads the kernel's tables; absent: they are not looked at. */
+  readonly kernel?: (endpoints: ReadonlyMap<string, Endpoint>) => KernelNetworks;
   /** Told after changes, once for all of a turn of the event loop. */
   readonly publish: (state: TunnelState) => void;
 }
@@ -31,12 +34,17 @@ export class Tunnels {
   readonly #clock: Clock;
   readonly #publish: (state: TunnelState) => void;
   readonly #endpoints = new Map<string, Endpoint>();
+  readonly #kernel: TunnelsOptions["kernel"];
+  /** What the kernel said last. */
+  #kernelText = "";
+  #kernelNeighbours: readonly Neighbour[] = [];
   #isScheduled = false;
 
-  constructor({ ports, clock, publish }: TunnelsOptions) {
+  constructor({ ports, clock, publish, kernel }: TunnelsOptions) {
     this.#ports = ports;
     this.#clock = clock;
     this.#publish = publish;
+    this.#kernel = kernel;
     ports.on("added", (port) => {
       if (isTunnelPort(port)) this.changed();
     });
@@ -58,7 +66,8 @@ export class Tunnels {
     return {
       endpoints: [...this.#endpoints.values()],
       routes: this.routes.list(),
-      neighbours: this.neighbours.list(),
+      // Of equal ones the last counts: what we were told ourselves.
+      neighbours: [...this.#kernelNeighbours, ...this.neighbours.list()],
       listeners: this.#ports
         .list()
         .filter(isTunnelPort)
@@ -92,7 +101,33 @@ export class Tunnels {
         this.routes.add({ prefix, origin: "cached", mark: 0, gateway: NO_IP, source: prefix.ip }, endpoint);
       }
     }
+    this.readKernel();
     this.changed();
+  }
+
+  /** The kernel's tables may have changed. */
+  readKernel(): void {
+    if (this.#kernel === undefined) return;
+    const byInterface = new Map<string, Endpoint>();
+    for (const endpoint of this.#endpoints.values()) {
+      const port = this.#ports.byName(endpoint.name);
+      if (port !== undefined) byInterface.set(interfaceOf(port), endpoint);
+    }
+    const { routes, neighbours } = this.#kernel(byInterface);
+    const text = JSON.stringify([routes, neighbours], (_key, value: unknown) =>
+      typeof value === "bigint" ? value.toString(16) : value,
+    );
+    // Neighbours change their state, which is none of ours, every few seconds.
+    if (text === this.#kernelText) return;
+    this.#kernelText = text;
+    this.routes.setKernel(routes);
+    this.#kernelNeighbours = neighbours;
+    this.changed();
+  }
+
+  /** Next hops that the kernel knows, ours not among them. */
+  get kernelNeighbours(): readonly Neighbour[] {
+    return this.#kernelNeighbours;
   }
 
   /** A neighbour answered. */
@@ -110,11 +145,18 @@ export class Tunnels {
     if (this.#endpoints.delete(name)) {
       this.routes.removeWhere(({ portName }) => portName === name);
       this.neighbours.removePort(name);
+      this.readKernel();
       this.changed();
     } else if (isTunnelPort(port)) {
       this.changed();
     }
   }
+}
+
+/** A port is called as its interface unless an option says otherwise. */
+function interfaceOf({ spec }: OpenPort): string {
+  const name = spec.options?.["interface"];
+  return typeof name === "string" ? name : spec.name;
 }
 
 /** The same name has the same address after a restart, so that neighbours need not learn another. */

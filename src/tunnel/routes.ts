@@ -12,6 +12,7 @@ export type RouteOrigin = keyof typeof PRIORITY;
 export interface Route {
   /** Host bits are zero. */
   readonly prefix: Prefix;
+  /** `cached`: of the kernel or of an address of ours; `local`: to an address itself; `user`: of the operator. */
   readonly origin: RouteOrigin;
   readonly mark: number;
   readonly portName: string;
@@ -30,18 +31,33 @@ const priorityOf = ({ prefix, origin }: Route): number => prefix.bits + PRIORITY
 const idOf = ({ prefix, mark, origin }: Pick<Route, "prefix" | "mark" | "origin">): string =>
   `${prefix.ip}/${prefix.bits} ${mark} ${origin}`;
 
+/** Routes of one priority and prefix length, by network. */
+interface Level {
+  readonly mark: number;
+  readonly bits: number;
+  readonly routes: Map<Ip, Route>;
+}
+
 export class RouteTable {
   readonly #routes = new Map<string, Route>();
-  /** The one to try first in front. */
+  #kernel: readonly Route[] = [];
+  /** The one to try first in front; empty when it has to be made anew. */
   #ordered: readonly Route[] = [];
+  #levels: readonly Level[] = [];
 
   constructor(routes: readonly Route[] = []) {
     for (const route of routes) this.#routes.set(idOf(route), route);
-    this.#order();
   }
 
   list(): readonly Route[] {
+    this.#order();
     return this.#ordered;
+  }
+
+  /** Replaces all that the kernel's tables told; routes of our own stand before equal ones of them. */
+  setKernel(routes: readonly Route[]): void {
+    this.#kernel = routes;
+    this.#ordered = [];
   }
 
   /**
@@ -67,7 +83,7 @@ export class RouteTable {
       source: found,
     };
     this.#routes.set(idOf(added), added);
-    this.#order();
+    this.#ordered = [];
     return true;
   }
 
@@ -77,26 +93,40 @@ export class RouteTable {
     const found = this.#routes.delete(
       idOf({ prefix: { ip: networkOf(prefix.ip, bits), bits }, mark, origin }),
     );
-    this.#order();
+    this.#ordered = [];
     return found;
   }
 
   /** Removes all routes that `matches` says. */
   removeWhere(matches: (route: Route) => boolean): void {
     for (const [id, route] of this.#routes) if (matches(route)) this.#routes.delete(id);
-    this.#order();
+    this.#ordered = [];
   }
 
   lookup(destination: Ip, mark = 0): NextHop | undefined {
-    return this.#ordered.find(
-      (route) => route.mark === mark && networkOf(destination, route.prefix.bits) === route.prefix.ip,
-    );
+    this.#order();
+    for (const level of this.#levels) {
+      const found = level.mark === mark ? level.routes.get(networkOf(destination, level.bits)) : undefined;
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   #order(): void {
-    this.#ordered = [...this.#routes.values()].sort(
+    if (this.#ordered.length > 0) return;
+    const routes = new Map([...this.#kernel.map((route) => [idOf(route), route] as const), ...this.#routes]);
+    this.#ordered = [...routes.values()].sort(
       (a, b) => priorityOf(b) - priorityOf(a) || (a.prefix.ip < b.prefix.ip ? -1 : 1),
     );
+    const levels = new Map<string, Level>();
+    for (const route of this.#ordered) {
+      const { mark, prefix } = route;
+      const id = `${priorityOf(route)} ${prefix.bits} ${mark}`;
+      const level = levels.get(id) ?? { mark, bits: prefix.bits, routes: new Map<Ip, Route>() };
+      level.routes.set(prefix.ip, route);
+      levels.set(id, level);
+    }
+    this.#levels = [...levels.values()];
   }
 }
 

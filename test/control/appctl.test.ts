@@ -4,8 +4,9 @@
 // number counts the same thing.
 import { spawnSync } from "node:child_process";
 import t, { type Test } from "tap";
-import { Daemon, type ProgramAnswer, runProgram } from "../support/daemon.ts";
+import { Daemon, runProgram } from "../support/daemon.ts";
 import { Oracle, oracleSkipReason } from "../support/oracle.ts";
+import { Pair } from "./appctl-pair.ts";
 
 /** The commands that the daemon promises. */
 const COMMANDS = [
@@ -71,42 +72,7 @@ interface Peers {
 async function meet(t: Test, daemon: Daemon, portType: "dummy" | "dummy-pmd" = "dummy"): Promise<Peers> {
   const oracle = await Oracle.start({ portCount: PORTS, portType });
   t.teardown(() => oracle.stop());
-  return { daemon, oracle, pair: new Pair(daemon, oracle) };
-}
-
-class Pair {
-  readonly #sockets: readonly [ours: string, theirs: string];
-
-  constructor(daemon: Daemon, oracle: Oracle) {
-    this.#sockets = [daemon.socket, oracle.controlSocket];
-  }
-
-  ask(name: string, ...args: readonly string[]): readonly [ours: ProgramAnswer, theirs: ProgramAnswer] {
-    asked.add(name);
-    const [ours, theirs] = this.#sockets.map((socket) =>
-      runProgram("ovs-appctl", "-t", socket, name, ...args),
-    );
-    return [ours!, theirs!];
-  }
-
-  /** Asks both and compares the exit code and the text in a form that `shape` gives it. */
-  same(t: Test, shape: (text: string) => unknown, name: string, ...args: readonly string[]): void {
-    const [ours, theirs] = this.ask(name, ...args);
-    const about = [name, ...args].join(" ").slice(0, 140);
-    t.equal(ours.code, theirs.code, `${about}: exit code (${ours.err.trimEnd()} | ${theirs.err.trimEnd()})`);
-    t.strictSame(shape(ours.out), shape(theirs.out), about);
-    t.strictSame(refusalOf(ours.err, theirs.err), refusalLines(theirs.err), `${about}: refusal`);
-  }
-}
-
-/** What the server said, without ovs-appctl's own line, which names the target. */
-const refusalLines = (text: string): string[] =>
-  text.split("\n").filter((line) => !/^ovs-appctl: |^$/.test(line));
-
-/** Ours without the lines that explain what OVS leaves unexplained. */
-function refusalOf(ours: string, theirs: string): string[] {
-  const known = refusalLines(theirs);
-  return known.length === 0 ? refusalLines(ours) : refusalLines(ours).filter((line) => known.includes(line));
+  return { daemon, oracle, pair: new Pair([daemon.socket, oracle.controlSocket], asked) };
 }
 
 const asIs = (text: string): string => text;

@@ -1,10 +1,11 @@
 // The real Open vSwitch in a namespace of a lab, as the far end of a tunnel: userspace datapath, one bridge with the
 // wire and the outer address, one with the tunnel port and the inner address.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type ProgramAnswer, runProgram } from "../support/daemon.ts";
 import type { Lab, Teardown } from "../support/netns.ts";
 
 const SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema";
@@ -80,6 +81,19 @@ export class FarOvs {
       env: this.#env,
       encoding: "utf8",
     });
+  }
+
+  /** A command's answer. @throws Error when it fails */
+  appctl(command: string, ...args: string[]): string {
+    const { out, err, code } = this.appctlAnswer(command, ...args);
+    if (code !== 0) throw new Error(`${command}: ${err}`);
+    return out;
+  }
+
+  appctlAnswer(command: string, ...args: string[]): ProgramAnswer {
+    const socket = readdirSync(join(this.#folder, "run")).find((name) => /^ovs-vswitchd\..*ctl$/.test(name));
+    if (socket === undefined) throw new Error("ovs-vswitchd has no control socket");
+    return runProgram("ovs-appctl", "-t", join(this.#folder, "run", socket), command, ...args);
   }
 
   #daemon(program: string, args: readonly string[]): void {

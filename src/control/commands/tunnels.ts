@@ -2,7 +2,7 @@
 import type { Clock } from "../../memory/clock.ts";
 import { formatMac, parseMac } from "../../packet/address.ts";
 import { formatIp, IP_BITS, isIpv4, NO_IP, type Prefix, parseIp, parsePrefix } from "../../tunnel/ip.ts";
-import { AGING_SECONDS_MAX } from "../../tunnel/neighbours.ts";
+import { AGING_SECONDS_MAX, type Neighbour } from "../../tunnel/neighbours.ts";
 import { formatRoute } from "../../tunnel/routes.ts";
 import { type Command, CommandError } from "../command.ts";
 import type { Tunnels } from "../tunnels.ts";
@@ -150,13 +150,19 @@ function neighbourCommands(tunnels: Tunnels, clock: Clock, prefix: string): Comm
       argumentCountMin: 0,
       argumentCountMax: 0,
       run: () => {
-        const rows = neighbours.list().map(({ ip, mac, portName }) => ({
-          ip: formatIp(ip),
-          mac: formatMac(mac),
-          bridge: portName,
-        }));
+        const rowOf = (origin: string) => (neighbour: Neighbour) => ({
+          ip: formatIp(neighbour.ip),
+          mac: formatMac(neighbour.mac),
+          bridge: neighbour.portName,
+          origin,
+        });
+        const rows = neighbours.list().map(rowOf("switch"));
         const lines = rows.map(({ ip, mac, bridge }) => `${ip.padEnd(ADDRESS_COLUMN)}${mac}   ${bridge}`);
-        return answer([...NEIGHBOUR_TITLE, ...lines], rows);
+        // The text is OVS's, which knows none of the kernel's.
+        return answer(
+          [...NEIGHBOUR_TITLE, ...lines],
+          [...rows, ...tunnels.kernelNeighbours.map(rowOf("kernel"))],
+        );
       },
     },
     {

@@ -104,6 +104,7 @@ export const configSchema = v.strictObject({
   policy: v.optional(policy, {}),
   "vlan-limit": v.optional(wholeNumber(0, 2), 1),
   seed: v.optional(wholeNumber(0, 0xffffffff)),
+  "kernel-routes": v.optional(v.boolean(), true),
   "local-port": v.optional(portName),
   ports: v.optional(v.array(portSchema), []),
   meters: v.optional(v.array(meterSchema), []),
