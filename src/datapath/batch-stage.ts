@@ -136,7 +136,7 @@ export class BatchStage {
   /** The usual case: every packet hit a flow and none has to wait behind a miss. */
   actOnHits(count: number): void {
     const program = this.#programs.current;
-    if (program !== null) this.#actBy(program, 0, count);
+    if (program !== null && !this.#hasSetTunnel(0, count)) this.#actBy(program, 0, count);
     else this.#actOnAll(count);
   }
 
@@ -163,7 +163,7 @@ export class BatchStage {
 
   actOnHit(slot: number): void {
     const program = this.#programs.current;
-    if (program !== null) this.#actBy(program, slot, slot + 1);
+    if (program !== null && !this.#hasSetTunnel(slot, slot + 1)) this.#actBy(program, slot, slot + 1);
     else this.#actOnOne(slot);
   }
 
@@ -249,6 +249,14 @@ export class BatchStage {
       i32[(outPorts + slot) | 0] = portNo;
     }
     if (this.#isRecirculated) this.#keepSetTunnels(from, to);
+  }
+
+  /** Whether a packet is under a set(tunnel) from before it recirculated, of which programs know nothing. */
+  #hasSetTunnel(from: number, to: number): boolean {
+    if (!this.#isRecirculated) return false;
+    for (let slot = from; slot < to; slot += 1)
+      if ((this.#packets.flags(this.#i32[this.columns.frames + slot]!) & TUNNEL_SET) !== 0) return true;
+    return false;
   }
 
   /** Packets under a set(tunnel) take the executor, which tells tunnel ports of it. */
