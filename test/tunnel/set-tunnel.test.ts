@@ -19,7 +19,7 @@ import {
 } from "../support/conformance/case.ts";
 import { MillraceSide } from "../support/conformance/millrace-side.ts";
 import { askOracle } from "../support/conformance/oracle-side.ts";
-import { maskChosen } from "../support/conformance/tunnel-ports.ts";
+import { maskChosen, TUNNEL_PORTS } from "../support/conformance/tunnel-ports.ts";
 import { TEST_SIZES } from "../support/dataplane.ts";
 import { Oracle, oracleSkipReason } from "../support/oracle.ts";
 
@@ -38,7 +38,7 @@ const GENEVE =
 const IPV6 = "tunnel(tun_id=0x2,ipv6_src=fd00::1,ipv6_dst=fd00::2,tos=0,ttl=64,flags(df))";
 const ERSPAN = "tunnel(tun_id=0x3,dst=10.0.0.9,ttl=64,erspan(ver=2,dir=1,hwid=0x7),flags(df|key))";
 const PUSH =
-  "tnl_push(tnl_port(10),header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800)," +
+  "tnl_push(tnl_port(4789),header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800)," +
   "ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=4789,csum=0x0)," +
   "vxlan(flags=0x8000000,vni=0x7b)),out_port(3))";
 const ANY = "eth(),eth_type(0x0800),ipv4(frag=no)";
@@ -84,21 +84,18 @@ const CASES: Readonly<Record<string, readonly (readonly [match: string, actions:
 interface Peers {
   readonly side: MillraceSide;
   readonly oracle: Oracle;
-  /** The datapath's number of the VXLAN port, which both have. */
-  readonly tunnelPort: number;
 }
 
 async function startBoth(t: Test): Promise<Peers> {
-  const oracle = await Oracle.start({ portCount: CASE_PORT_COUNT, vlanLimit: CASE_VLAN_LIMIT });
+  const oracle = await Oracle.start({
+    portCount: CASE_PORT_COUNT,
+    vlanLimit: CASE_VLAN_LIMIT,
+    tunnels: TUNNEL_PORTS,
+  });
   t.teardown(() => oracle.stop());
-  const options = ["type=vxlan", "options:remote_ip=flow", "options:key=flow"];
-  oracle.vsctl("add-port", "br0", "t1", "--", "set", "interface", "t1", ...options);
-  const shown = (await oracle.appctl("dpctl/show")).text;
-  const tunnelPort = Number(/port (\d+): vxlan_sys_4789/.exec(shown)![1]);
   const side = await MillraceSide.start(1);
   t.teardown(() => side.close());
-  await side.addPort({ name: "vxlan_sys_4789", type: "vxlan", portNo: tunnelPort, options: {} });
-  return { side, oracle, tunnelPort };
+  return { side, oracle };
 }
 
 /** Outputs and upcalls without the source port of outer headers, which each side hashes with a secret. */
@@ -111,12 +108,12 @@ t.test(
   "metadata behind set(tunnel) and tnl_push, as Open vSwitch",
   { skip: oracleSkipReason() },
   async (t) => {
-    const { side, oracle, tunnelPort } = await startBoth(t);
+    const { side, oracle } = await startBoth(t);
     for (const [name, flows] of Object.entries(CASES)) {
       const given: ConformanceCase = {
         flows: flows.map(([flow, actions]) => ({
           flow,
-          actions: actions.replaceAll("tnl_port(10)", `tnl_port(${tunnelPort})`),
+          actions,
         })),
         packets: [bytesToHex(FRAME)],
       };

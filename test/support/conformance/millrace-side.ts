@@ -15,7 +15,6 @@ import { DEFAULT_SIZES } from "../../../src/memory/region-plan.ts";
 import { bytesToHex, hexToBytes } from "../../../src/packet/bytes.ts";
 import { readPortCounters } from "../../../src/port/counters.ts";
 import { type DummyPort, isDummyPort } from "../../../src/port/dummy/driver.ts";
-import type { PortSpec } from "../../../src/port/port.ts";
 import type { FlowView } from "../../../src/table/flow-reader.ts";
 import {
   CASE_IN_PORT,
@@ -126,11 +125,6 @@ export class MillraceSide {
       ports: portCountTexts(this.#portCounts(), before),
       dumps: { short: this.#dump(views, false), verbose: this.#dump(views, true) },
     };
-  }
-
-  /** A port beside those of all cases; no case looks at what it sends. */
-  async addPort(spec: PortSpec): Promise<void> {
-    await this.#offline.ports.add(spec);
   }
 
   close(): Promise<void> {
