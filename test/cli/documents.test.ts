@@ -119,12 +119,13 @@ t.test("the README's offline lines", (t) => {
     .trimEnd()
     .split("\n")
     .map((line) => line.split(/ {3,}/)[0]!);
-  t.equal(lines.length, 4);
+  t.equal(lines.length, 5);
   const outputs = [
     /^eth\(.*udp\(src=1000,dst=53\)\n/,
     /in_port\(1\),.*eth\(src=02:00/,
     /^packets: 100\n/,
     /^[\d.]+ ns a packet/,
+    /^flows: 1\nmasks: 1\n/,
   ];
   for (const [index, line] of lines.entries()) {
     const { status, stdout, stderr } = spawnSync("sh", ["-c", line], { cwd: folder, encoding: "utf8" });
