@@ -11,7 +11,16 @@ import { FRAME_HEADROOM_BYTES } from "../../src/memory/frame-layout.ts";
 import { buildFrame, type Layer } from "../../src/packet/builder.ts";
 import { ethernet, vlan } from "../../src/packet/builder-link.ts";
 import { ipv4, ipv6 } from "../../src/packet/builder-network.ts";
-import { icmp, linkAddressOption, nd, tcp, udp } from "../../src/packet/builder-transport.ts";
+import {
+  icmp,
+  icmpv6,
+  igmp,
+  linkAddressOption,
+  nd,
+  sctp,
+  tcp,
+  udp,
+} from "../../src/packet/builder-transport.ts";
 import { hexToBytes } from "../../src/packet/bytes.ts";
 import { openCapture } from "../../src/packet/capture-reader.ts";
 import { ETH } from "../../src/packet/link-headers.ts";
@@ -66,6 +75,8 @@ const PLAIN_STACKS: readonly Layer[][] = [
   [ethernet(), vlan({ vid: 0xabc, dei: true, pcp: 5 }), ipv4({}), udp({})],
 ];
 
+const PLAIN_IPV6: Layer[] = [ethernet(), ipv6({ label: 0x12345, trafficClass: 0x9a }), tcp({ flags: 0x155 })];
+
 t.test("what the templates are for is left to nobody", async (t) => {
   const rig = new ParseRig(1);
   const burst = PLAIN_STACKS.map((layers) => ({ bytes: buildFrame(layers, new Uint8Array(18)) }));
@@ -100,6 +111,24 @@ t.test("in frames cut at any byte", async (t) => {
   t.ok(left > 0, "headers in a second frame are left");
 });
 
+t.test("plain packets in two frames, cut at every byte", async (t) => {
+  const rig = new ParseRig(1);
+  for (const layers of [...PLAIN_STACKS, PLAIN_IPV6]) {
+    const bytes = buildFrame(layers, new Uint8Array(24));
+    const burst = Array.from({ length: bytes.length - 1 }, (_, index) => ({
+      bytes,
+      chain: [index + 1, bytes.length - index - 1].map((dataBytes) => ({
+        dataOffset: FRAME_HEADROOM_BYTES,
+        dataBytes,
+      })),
+    }));
+    let left = 0;
+    for (let from = 0; from < burst.length; from += BATCH_SIZE)
+      left += rig.check(burst.slice(from, from + BATCH_SIZE));
+    t.ok(left > 0 && left < burst.length, `${left} of ${burst.length} are left`);
+  }
+});
+
 const keyBytes = fc.uint8Array({ minLength: KEY_BYTES, maxLength: KEY_BYTES });
 
 /** Metadata fields of which each is zero or noise, over the headers of another packet. */
@@ -118,21 +147,19 @@ const metadata = fc
     return key;
   });
 
+const isL3 = (key: Uint8Array): boolean => key[K.packet_type + 1] === 1;
+
 for (const vlanLimit of VLAN_LIMITS) {
   t.test(`under metadata, vlan-limit ${vlanLimit}`, async (t) => {
     const rig = new ParseRig(vlanLimit);
-    const packet = fc.tuple(laid(frames), metadata).map(([{ bytes, chain }, key]) => {
-      // A packet without Ethernet header begins with the network header that some frame has behind its own.
-      const isL3 = key[K.packet_type + 1] === 1 && bytes.length > ETH.headerBytes;
-      const alignment = chain![0]!.dataOffset;
-      const cut = isL3 ? bytes.subarray(ETH.headerBytes) : bytes;
-      return { key, packet: { bytes: cut, chain: [{ dataOffset: alignment, dataBytes: cut.length }] } };
+    const packet = fc.tuple(laid(frames), metadata, fc.boolean()).map(([{ bytes, chain }, key, isCut]) => {
+      // A packet without Ethernet header: what some frame has behind its own, or what only looks like a frame.
+      const cut = isCut && isL3(key) ? bytes.subarray(ETH.headerBytes) : bytes;
+      return { key, packet: { bytes: cut, chain: [{ ...chain![0]!, dataBytes: cut.length }] } };
     });
     fc.assert(
       fc.property(fc.array(packet, { maxLength: BATCH_SIZE, size: "max" }), (burst) => {
-        const short = burst.filter(
-          ({ packet, key }) => packet.bytes.length < ETH.headerBytes && key[K.packet_type + 1] === 0,
-        );
+        const short = burst.filter(({ packet, key }) => packet.bytes.length < ETH.headerBytes && !isL3(key));
         const left = rig.checkAgain(
           burst.map(({ packet }) => packet),
           burst.map(({ key }) => key),
@@ -178,6 +205,26 @@ t.test("the packets of the corpus", { skip: corporaSkipReason() }, async (t) => 
     t.equal(left, 0, `${packets.length} packets under vlan-limit ${vlanLimit}`);
   }
   t.ok(packets.length > 1750);
+});
+
+t.test("IP headers that state every length, in frames that have more", async (t) => {
+  const rig = new ParseRig(1);
+  const transports = [tcp(), udp(), icmp(), icmpv6(), sctp(), igmp(), nd()];
+  for (const transport of transports) {
+    for (const [network, lengthAt] of [
+      [ipv4(), 2],
+      [ipv6(), 4],
+    ] as const) {
+      const whole = buildFrame([ethernet(), network, transport], new Uint8Array(60));
+      const burst = Array.from({ length: BATCH_SIZE }, (_, length) => {
+        const bytes = whole.slice();
+        bytes[ETH.headerBytes + lengthAt] = 0;
+        bytes[ETH.headerBytes + lengthAt + 1] = length;
+        return { bytes };
+      });
+      t.equal(rig.check(burst), 0);
+    }
+  }
 });
 
 t.test("more bytes behind an IP packet than OVS can note as padding", async (t) => {

@@ -4,7 +4,7 @@ import { BATCH } from "../../memory/batch-layout.ts";
 import { ETH, VLAN } from "../../packet/link-headers.ts";
 import type { Label } from "../encoder/code.ts";
 import type { FunctionEntry } from "../encoder/module.ts";
-import { block, brIf, loop } from "../ops/control.ts";
+import { block, brIf, loop, ret } from "../ops/control.ts";
 import type { Statement } from "../ops/expression.ts";
 import { emitFunction, type Local, type LocalI32, type Locals } from "../ops/function.ts";
 import { i32Memory, v128Memory } from "../ops/memory.ts";
@@ -26,10 +26,10 @@ const UNTAGGED = ETH.headerBytes;
 const TAGGED = ETH.headerBytes + VLAN.headerBytes;
 const RAW_ETH_TYPE_VLAN = 0x0081;
 
-/** parse_templates(batch, end, metadata, lanes): writes line 0, metadata included, and marks what no template takes. */
+/** parse_templates(batch, end, metadata, lanes) -> whether it marked a slot: writes line 0, metadata included, or marks it. */
 export function emitTemplates(scope: EmitScope): FunctionEntry {
   const params = { batch: "i32", end: "i32", metadata: "v128", lanes: "v128" } as const;
-  return emitFunction(scope.module, "parse_templates", params, [], ({ params, locals }) => {
+  return emitFunction(scope.module, "parse_templates", params, ["i32"], ({ params, locals }) => {
     const slot = packetSlot(locals);
     const store = (field: number, value: Local<"v128"> | null): Statement =>
       v128Memory.store(slot.key.get, value?.get ?? v128.const(new Uint8Array(16)), BATCH.keys + field);
@@ -45,7 +45,7 @@ export function emitTemplates(scope: EmitScope): FunctionEntry {
 /** parse_templates_again(batch, end, lanes): likewise, under the metadata that stands in the slots. */
 export function emitTemplatesAgain(scope: EmitScope): FunctionEntry {
   const params = { batch: "i32", end: "i32", lanes: "v128" } as const;
-  return emitFunction(scope.module, "parse_templates_again", params, [], ({ params, locals }) => {
+  return emitFunction(scope.module, "parse_templates_again", params, ["i32"], ({ params, locals }) => {
     const slot = packetSlot(locals);
     const packetType = i32Memory.load(slot.key.get, BATCH.keys + K.packet_type);
     return templatePass(scope, slot, params, locals, {
@@ -77,6 +77,7 @@ function templatePass(
   style: PassStyle,
 ): Statement[] {
   const ipv4 = ipv4Locals(locals, lanes, style.metadataStays);
+  const marked = locals.i32("marked");
   const rawEthType = i32Memory.load16_u(slot.head.get, scope.region("frames") + ETH.type);
   return [
     slot.column.set(batch.get),
@@ -98,9 +99,11 @@ function templatePass(
         ]),
         ...style.refused,
         storeColumn(slot, BATCH.flow, i32.const(NOT_PARSED)),
+        marked.set(i32.const(1)),
       ]),
       ...nextSlot(slot),
       brIf(next, i32.lt_u(slot.column.get, end.get)),
     ]),
+    ret(marked.get),
   ];
 }

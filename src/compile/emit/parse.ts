@@ -11,7 +11,7 @@ import { ETH } from "../../packet/link-headers.ts";
 import { IPV4 } from "../../packet/network-headers.ts";
 import type { FunctionEntry } from "../encoder/module.ts";
 import { brIf, call, callStatement, ifElse, loop, ret } from "../ops/control.ts";
-import type { I32, Statement, V128 } from "../ops/expression.ts";
+import type { I32, Statement } from "../ops/expression.ts";
 import { emitFunction, type LocalI32, type Locals } from "../ops/function.ts";
 import { v128Memory } from "../ops/memory.ts";
 import { i32 } from "../ops/numeric.ts";
@@ -37,7 +37,8 @@ const UNTAGGED = ETH.headerBytes;
 
 /**
  * parse(batch, count, portNo) -> how many slots are left with NOT_PARSED in their `flow` column; all others have 0 there. Of
- * a slot that is left, dirtyLines are right, the rest of it means nothing. `batch`: byte address (memory/batch-layout.ts).
+ * a slot that is left, dirtyLines are right, the rest of it means nothing. Columns are written up to a multiple of four slots.
+ * `batch`: byte address (memory/batch-layout.ts).
  */
 export function emitParse(scope: EmitScope, options: ParseOptions): FunctionEntry {
   const general = options.general ?? emitGeneralPass(scope, options.vlanLimit);
@@ -52,7 +53,7 @@ export function emitParse(scope: EmitScope, options: ParseOptions): FunctionEntr
     ({ params: { batch, count, portNo }, locals }) => {
       const metadata = i32x4.replace_lane(v128.const(new Uint8Array(BLOCK_BYTES)), 0, portNo.get);
       return parseBurst(batch, count, locals, clearSlots, general, (end) =>
-        callStatement(templates, batch.get, end, metadata, v128.const(IPV4_LANES)),
+        call("i32", templates, batch.get, end, metadata, v128.const(IPV4_LANES)),
       );
     },
   );
@@ -69,7 +70,7 @@ export function emitParseAgain(scope: EmitScope, options: ParseOptions): Functio
   const params = { batch: "i32", count: "i32" } as const;
   return emitFunction(scope.module, "parse_again", params, ["i32"], ({ params: { batch, count }, locals }) =>
     parseBurst(batch, count, locals, clearHeaders, general, (end) =>
-      callStatement(templates, batch.get, end, v128.const(IPV4_LANES)),
+      call("i32", templates, batch.get, end, v128.const(IPV4_LANES)),
     ),
   );
 }
@@ -80,36 +81,27 @@ function parseBurst(
   locals: Locals,
   clear: FunctionEntry,
   general: FunctionEntry,
-  templates: (end: I32) => Statement,
+  templates: (end: I32) => I32,
 ): Statement[] {
   const at = locals.i32("at");
   const end = locals.i32("end");
   const dirty = locals.add("dirty", "v128");
-  const marked = locals.add("marked", "v128");
-  const load = (column: number): V128 => v128Memory.load(at.get, column);
   const fill = (column: number, value: number): Statement =>
     v128Memory.store(at.get, i32x4.splat(i32.const(value)), column);
-  const each = (name: string, body: readonly Statement[]): Statement[] => [
-    at.set(batch.get),
-    loop(name, (next) => [
-      ...body,
-      brIf(next, i32.lt_u(at.tee(i32.add(at.get, i32.const(BLOCK_BYTES))), end.get)),
-    ]),
-  ];
-  const dirtyBits = v128.xor(load(BATCH.dirtyLines), i32x4.splat(i32.const(LINE_0)));
+  const dirtyBits = v128.xor(v128Memory.load(at.get, BATCH.dirtyLines), i32x4.splat(i32.const(LINE_0)));
   return [
     ifElse(i32.eqz(count.get), [ret(i32.const(0))]),
     end.set(i32.add(batch.get, i32.mul(count.get, i32.const(WORD_BYTES)))),
-    ...each("columns", [
+    at.set(batch.get),
+    loop("columns", (next) => [
       fill(BATCH.l3Offset, UNTAGGED),
       fill(BATCH.l4Offset, UNTAGGED + IPV4.headerBytes),
       fill(BATCH.flow, 0),
       dirty.set(v128.or(dirty.get, dirtyBits)),
+      brIf(next, i32.lt_u(at.tee(i32.add(at.get, i32.const(BLOCK_BYTES))), end.get)),
     ]),
     ifElse(v128.any_true(dirty.get), [callStatement(clear, batch.get, end.get)]),
-    templates(end.get),
-    ...each("flows", [marked.set(v128.or(marked.get, load(BATCH.flow)))]),
-    ifElse(v128.any_true(marked.get), [ret(call("i32", general, batch.get, end.get))]),
+    ifElse(templates(end.get), [ret(call("i32", general, batch.get, end.get))]),
     ret(i32.const(0)),
   ];
 }
