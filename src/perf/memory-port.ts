@@ -5,7 +5,7 @@
 // through all of them and they come from memory as a real port's do; the queue is longer than the L2 cache.
 //
 // Everything stands in the arena (memory-traffic.ts), and compiled code does the same work over it
-// (compile/emit/memory-rx.ts, compile/emit/transmit.ts).
+// (compile/emit/memory-rx.ts, compile/emit/transmit-memory.ts).
 //
 // Per packet: one copy, the frame's record, two places of the queue. Per burst: counters. Memory: the traffic's, in
 // kernelRings pages. Counters: the ports' rx and tx packets and bytes; transmitted, tx_batches.

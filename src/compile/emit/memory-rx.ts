@@ -2,13 +2,7 @@
 //
 // Three passes over the burst. The first names the buffers; the second touches their lines, so that the misses of all
 // of them are under way at once, where stores would wait for one after the other; the third copies and describes.
-import {
-  FRAME_HEADROOM_BYTES,
-  FRAME_META_BYTES,
-  META16,
-  META32,
-  NO_FRAME,
-} from "../../memory/frame-layout.ts";
+import { FRAME_HEADROOM_BYTES } from "../../memory/frame-layout.ts";
 import {
   MEMORY_BUFFERS_MAX,
   MEMORY_BUFFERS_MIN,
@@ -21,8 +15,8 @@ import type { I32, Statement } from "../ops/expression.ts";
 import { emitFunction, type Local, type Locals } from "../ops/function.ts";
 import { i32Memory, v128Memory } from "../ops/memory.ts";
 import { i32 } from "../ops/numeric.ts";
-import { i32x4, v128 } from "../ops/vector.ts";
 import { count } from "./counters.ts";
+import { coldHalf, hotHalf, hotHalfOf, recordOffset, storeColdHalf, storeHotHalf } from "./frame-record.ts";
 import type { EmitScope } from "./scope.ts";
 
 /** Frames of this length are copied by four loads and stores: the shortest that Ethernet has, and what benchmarks send. */
@@ -108,7 +102,6 @@ function takeOldest(locals: Locals, rx: RxLocals): Statement[] {
 
 const bufferOffset = (scope: EmitScope, frame: I32): I32 =>
   i32.mul(frame, i32.const(scope.arena.plan.sizes.frameBytes));
-const recordOffset = (frame: I32): I32 => i32.mul(frame, i32.const(FRAME_META_BYTES));
 
 /** Loads from the lines that a short frame and its record come to lie in. */
 function touchBuffers(scope: EmitScope, locals: Locals, rx: RxLocals): Statement[] {
@@ -141,24 +134,22 @@ function fillBuffers(scope: EmitScope, locals: Locals, rx: RxLocals): Statement[
   return [
     source.set(word(MEMORY_TRAFFIC.source)),
     lengthAt.set(word(MEMORY_TRAFFIC.length)),
-    cold.set(
-      i32x4.replace_lane(v128.const(new Uint8Array(16)), COLD_PORT_LANE, word(MEMORY_TRAFFIC.rxPortNo)),
-    ),
+    cold.set(coldHalf(word(MEMORY_TRAFFIC.rxPortNo))),
     ...pass("fill", rx, [
       frame.set(i32Memory.load(rx.at.get)),
       target.set(bufferOffset(scope, frame.get)),
       record.set(recordOffset(frame.get)),
       length.set(i32Memory.load(lengthAt.get)),
-      v128Memory.store(record.get, cold.get, scope.region("frameMeta") + COLD_HALF),
+      storeColdHalf(scope, record.get, cold.get),
       ifElse(
         i32.eq(length.get, i32.const(SHORT_FRAME_BYTES)),
         [
           ...copyVectors(target, source, scope.region("frames") + FRAME_HEADROOM_BYTES, SHORT_FRAME_BYTES),
-          v128Memory.store(record.get, v128.const(hotHalf(SHORT_FRAME_BYTES)), scope.region("frameMeta")),
+          storeHotHalf(scope, record.get, hotHalf(FRAME_HEADROOM_BYTES, SHORT_FRAME_BYTES)),
         ],
         [
           ...copyAny(locals, target, source, length, scope.region("frames") + FRAME_HEADROOM_BYTES),
-          v128Memory.store(record.get, hotHalfOf(length.get), scope.region("frameMeta")),
+          storeHotHalf(scope, record.get, hotHalfOf(i32.const(FRAME_HEADROOM_BYTES), length.get)),
         ],
       ),
       bytes.set(i32.add(bytes.get, length.get)),
@@ -180,33 +171,6 @@ function fillBuffers(scope: EmitScope, locals: Locals, rx: RxLocals): Statement[
     count(word(MEMORY_TRAFFIC.rxBytes), bytes.get),
   ];
 }
-
-/** Where the record's second half begins, and the port number in it. */
-const COLD_HALF = 16;
-const COLD_PORT_LANE = META32.portNo - COLD_HALF / 4;
-
-/** A record's first half: a packet of one frame without flags (Packets.setSingle). */
-function hotHalf(length: number): Uint8Array {
-  const half = new Uint8Array(COLD_HALF);
-  const view = new DataView(half.buffer);
-  view.setUint16(META16.dataOffset * 2, FRAME_HEADROOM_BYTES, true);
-  view.setUint16(META16.dataBytes * 2, length, true);
-  view.setUint32(META32.nextFrame * 4, NO_FRAME, true);
-  view.setUint32(META32.packetBytes * 4, length, true);
-  view.setUint16(META16.segmentCount * 2, 1, true);
-  return half;
-}
-
-const hotHalfOf = (length: I32) =>
-  i32x4.replace_lane(
-    i32x4.replace_lane(
-      v128.const(hotHalf(0)),
-      0,
-      i32.or(i32.shl(length, i32.const(16)), i32.const(FRAME_HEADROOM_BYTES)),
-    ),
-    META32.packetBytes,
-    length,
-  );
 
 function copyVectors(target: Local<"i32">, source: Local<"i32">, at: number, bytes: number): Statement[] {
   return Array.from({ length: bytes / VECTOR_BYTES }, (_, index) =>

@@ -13,14 +13,12 @@ import {
 } from "../../memory/engine-layout.ts";
 import {
   FRAME_META_BYTES,
-  FRAME_STACK_CAPACITY,
   META16,
   META32,
   PACKET_CSUM_PARTIAL,
   PACKET_L3,
 } from "../../memory/frame-layout.ts";
 import { PORT_BLOCK, PORT_UP } from "../../memory/port-layout.ts";
-import { MEMORY_BUFFERS_MAX, MEMORY_TRAFFIC } from "../../memory/queue-layout.ts";
 import { PORT_BLOCK_BYTES } from "../../memory/region-plan.ts";
 import type { Label } from "../encoder/code.ts";
 import type { FunctionEntry } from "../encoder/module.ts";
@@ -30,39 +28,14 @@ import { emitFunction, type Local, type Locals } from "../ops/function.ts";
 import { i32Memory } from "../ops/memory.ts";
 import { i32 } from "../ops/numeric.ts";
 import type { EmitScope } from "./scope.ts";
+import { afxdpKind } from "./transmit-afxdp.ts";
+import type { RunLocals, TxKindCode } from "./transmit-kind.ts";
+import { memoryKind, nullKind } from "./transmit-memory.ts";
 
 /** The record's word of segmentCount and flags, what is looked at in it, and what an ordinary packet has there. */
 const SEGMENTS_AND_FLAGS = META16.segmentCount * 2;
 const ORDINARY_MASK = 0xffff | ((PACKET_CSUM_PARTIAL | PACKET_L3) << 16);
 const ORDINARY = 1;
-
-/** A run that is being transmitted. */
-export interface RunLocals {
-  /** Address of the entry that is next, and the end of the list. */
-  readonly at: Local<"i32">;
-  readonly end: Local<"i32">;
-  readonly portNo: Local<"i32">;
-  readonly slot: Local<"i32">;
-  readonly route: Local<"i32">;
-  readonly packetBytesMax: Local<"i32">;
-  /** Of the packet that is next. */
-  readonly frame: Local<"i32">;
-  readonly record: Local<"i32">;
-  readonly packetBytes: Local<"i32">;
-  /** Of those that went out in this run. */
-  readonly packets: Local<"i32">;
-  readonly bytes: Local<"i32">;
-}
-
-/** How one kind transmits a run. */
-export interface TxKindCode {
-  /** Before the first packet. */
-  readonly begin: readonly Statement[];
-  /** One packet; a branch to `full` leaves it, and what comes behind it, to JavaScript. */
-  readonly put: (full: Label) => readonly Statement[];
-  /** After the last one. */
-  readonly end: readonly Statement[];
-}
 
 /**
  * `transmit(from) -> index`: sends the list's entries from `from` on. Returns the entry where JavaScript takes over
@@ -139,6 +112,7 @@ function findPort(
 function byKind(scope: EmitScope, locals: Locals, run: RunLocals, javascript: Label): Statement[] {
   const kinds: readonly [keyof typeof TX_KIND, TxKindCode][] = [
     ["memory", memoryKind(locals, run)],
+    ["afxdp", afxdpKind(scope, locals, run)],
     ["null", nullKind(scope, locals, run)],
   ];
   const kindCount = Math.max(...Object.values(TX_KIND)) + 1;
@@ -201,53 +175,4 @@ function countRun({ thread }: EmitScope, { route, slot, packets, bytes }: RunLoc
       i32Memory.store(thread.scratch, i32.add(slot.get, i32.const(1)), ENGINE.dirtySlot),
     ]),
   ];
-}
-
-/** Gives the frame back to the benchmark's buffers (CountingTxQueue in perf/memory-port.ts). */
-function memoryKind(locals: Locals, { route, frame }: RunLocals): TxKindCode {
-  const traffic = locals.i32("traffic");
-  const place = locals.i32("place");
-  const buffers = locals.i32("buffers");
-  const untilCheck = locals.i32("until_check");
-  const load = (word: number): I32 => i32Memory.load(traffic.get, word);
-  return {
-    begin: [
-      traffic.set(i32Memory.load(route.get, TX_ROUTE.parameters)),
-      buffers.set(load(MEMORY_TRAFFIC.count)),
-      place.set(i32.add(load(MEMORY_TRAFFIC.head), buffers.get)),
-      untilCheck.set(load(MEMORY_TRAFFIC.untilCheck)),
-    ],
-    put: (full) => [
-      // The output that is to be checked, and the buffer that the queue has no room for, are JavaScript's.
-      brIf(full, i32.eq(untilCheck.get, i32.const(1))),
-      brIf(full, i32.eq(buffers.get, i32.const(MEMORY_BUFFERS_MAX))),
-      i32Memory.store(
-        i32.add(traffic.get, i32.shl(i32.and(place.get, i32.const(MEMORY_BUFFERS_MAX - 1)), i32.const(2))),
-        frame.get,
-        MEMORY_TRAFFIC.buffers,
-      ),
-      place.set(i32.add(place.get, i32.const(1))),
-      buffers.set(i32.add(buffers.get, i32.const(1))),
-      untilCheck.set(i32.sub(untilCheck.get, i32.const(1))),
-    ],
-    end: [
-      i32Memory.store(traffic.get, buffers.get, MEMORY_TRAFFIC.count),
-      i32Memory.store(traffic.get, untilCheck.get, MEMORY_TRAFFIC.untilCheck),
-    ],
-  };
-}
-
-/** Frees the frame (NullTxQueue in port/null/queues.ts). */
-function nullKind({ thread }: EmitScope, locals: Locals, { frame }: RunLocals): TxKindCode {
-  const stackCount = locals.i32("stack_count");
-  return {
-    begin: [stackCount.set(i32Memory.load(thread.frameStackCount))],
-    put: (full) => [
-      // A full stack gives a bundle to the reserve first: JavaScript's.
-      brIf(full, i32.eq(stackCount.get, i32.const(FRAME_STACK_CAPACITY))),
-      i32Memory.store(i32.add(thread.frameStack, i32.shl(stackCount.get, i32.const(2))), frame.get),
-      stackCount.set(i32.add(stackCount.get, i32.const(1))),
-    ],
-    end: [i32Memory.store(thread.frameStackCount, stackCount.get)],
-  };
 }

@@ -1,5 +1,6 @@
 // The afxdp port on the control thread: opens it in the best mode that the interface has, watches it, closes
 // it.
+import { AFXDP_TX } from "../../memory/queue-layout.ts";
 import { type Native, native, type XskStatistics } from "../../native.ts";
 import { PORT_COUNTER, type PortCounterName } from "../counters.ts";
 import { KernelInterface } from "../kernel-interface.ts";
@@ -101,7 +102,7 @@ class AfxdpPort implements OpenPort {
       ["xdp-mode", opened.mode],
     ];
     for (const block of pages.layout.blocks)
-      context.arena.u32[(pages.offset + block + QUEUE_BLOCK.txStaged) >>> 2] = 0;
+      context.arena.u32[(pages.offset + block + QUEUE_BLOCK.tx + AFXDP_TX.staged) >>> 2] = 0;
   }
 
   rxAttachment(queue: number): QueueAttachment {

@@ -9,20 +9,14 @@
 // overwrites the mark. So control finds what a closed socket still had by one walk over the records, in
 // whatever order the kernel took them.
 
+import { AFXDP_ADDRESS_BYTES, AFXDP_DESCRIPTOR_BYTES } from "../../memory/queue-layout.ts";
 import { LINE_PAIR_BYTES, PAGE_BYTES } from "../../memory/region-plan.ts";
 import type { XskRingWords } from "../../native.ts";
 import type { QueueAttachment } from "../port.ts";
 
-/** Words of a queue's control block. */
-export const QUEUE_BLOCK = {
-  /**
-   * Index behind the last tx descriptor written, published or not: a worker that adopts the queue goes on
-   * there.
-   */
-  txStaged: 0,
-} as const;
-
-export const QUEUE_BLOCK_BYTES = LINE_PAIR_BYTES;
+/** A queue's control block: each half's words (memory/queue-layout.ts), which different workers may own. */
+export const QUEUE_BLOCK = { tx: 0, rx: LINE_PAIR_BYTES } as const;
+export const QUEUE_BLOCK_BYTES = 2 * LINE_PAIR_BYTES;
 
 /** Queues of one port: as many as a mark's eight bits tell apart. */
 export const QUEUE_COUNT_MAX = 256;
@@ -32,13 +26,8 @@ export const frameMark = (slot: number, queue: number): number => (MARK | (slot 
 /** The slot whose rings or kernel side hold a frame with this portNo word, -1 when it is no mark. */
 export const markedSlot = (word: number): number => (word >= MARK ? (word >>> 8) & 0x7f_ffff : -1);
 
-/** Bytes of an RX or TX descriptor (struct xdp_desc): u64 address, u32 length, u32 options. */
-const DESCRIPTOR_BYTES = 16;
-const ADDRESS_BYTES = 8;
 /** Room for the kernel's ring header; it takes three to six cache lines. */
 const RING_HEADER_BYTES = 1024;
-/** In a descriptor's options: the next descriptor belongs to the same packet (XDP_PKT_CONTD). */
-export const PACKET_CONTINUES = 1;
 /** In a ring's flags word: the kernel wants a system call (XDP_RING_NEED_WAKEUP). */
 export const NEED_WAKEUP = 1;
 
@@ -92,10 +81,10 @@ export function planPort(rxqCount: number, ringEntries: number): PortLayout {
     return pages;
   };
   const queues = Array.from({ length: rxqCount }, () => ({
-    rx: take(ringEntries, DESCRIPTOR_BYTES),
-    tx: take(ringEntries, DESCRIPTOR_BYTES),
-    fill: take(fillEntries(ringEntries), ADDRESS_BYTES),
-    completion: take(ringEntries, ADDRESS_BYTES),
+    rx: take(ringEntries, AFXDP_DESCRIPTOR_BYTES),
+    tx: take(ringEntries, AFXDP_DESCRIPTOR_BYTES),
+    fill: take(fillEntries(ringEntries), AFXDP_ADDRESS_BYTES),
+    completion: take(ringEntries, AFXDP_ADDRESS_BYTES),
   }));
   const blocks = queues.map((_, queue) => queue * QUEUE_BLOCK_BYTES);
   return { bytes: offset, blocks, queues };

@@ -8,7 +8,8 @@
 //
 // Every descriptor received was one address posted, so the frames that the kernel has are fill producer minus
 // rx consumer: no count is kept beside the rings, and a worker that adopts the queue reads all it needs from
-// them.
+// them. Its own indices stand in the control block (memory/queue-layout.ts), where compiled code receives packets of one
+// frame and refills (compile/emit/afxdp-rx.ts); chains and system calls are here alone.
 import { COUNTER, type ThreadCounters } from "../../datapath/counters.ts";
 import { DROP } from "../../datapath/drop-reason.ts";
 import type { Arena } from "../../memory/arena.ts";
@@ -17,20 +18,23 @@ import { type FrameLedger, ownerWord } from "../../memory/frame-ledger.ts";
 import type { FramePool } from "../../memory/frame-pool.ts";
 import type { Intrinsics } from "../../memory/intrinsics.ts";
 import type { Packets } from "../../memory/packets.ts";
+import { AFXDP_CONTINUES, AFXDP_REFILL_BATCH, AFXDP_RX } from "../../memory/queue-layout.ts";
 import { type Native, native } from "../../native.ts";
 import { PORT_COUNTER, type PortCounters } from "../counters.ts";
-import type { QueueAttachment, QueueContext, RxQueue } from "../port.ts";
-import { type AfxdpFields, fieldsOf, frameMark, NEED_WAKEUP, PACKET_CONTINUES } from "./layout.ts";
+import type { CompiledQueue, QueueAttachment, QueueContext, RxQueue } from "../port.ts";
+import { type AfxdpFields, fieldsOf, frameMark, NEED_WAKEUP, QUEUE_BLOCK } from "./layout.ts";
 
-/** Frames posted at a time: the ordered store that publishes them costs as much as handling a packet. */
-const REFILL_BATCH = 32;
-// A constant of this module, because V8 folds it and loads an imported one anew for each packet.
-const CONTINUES: number = PACKET_CONTINUES;
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const REFILL_BATCH = AFXDP_REFILL_BATCH;
+const CONTINUES: number = AFXDP_CONTINUES;
+const CONSUMER = AFXDP_RX.consumer / 4;
+const FILL_PRODUCER = AFXDP_RX.fillProducer / 4;
 
 export class AfxdpRxQueue implements RxQueue {
   readonly portNo: number;
   readonly slot: number;
   readonly queue: number;
+  readonly compiledRx: CompiledQueue<"afxdp"> | undefined;
   readonly #native: Native = native();
   readonly #intrinsics: Intrinsics;
   readonly #u32: Uint32Array;
@@ -49,10 +53,8 @@ export class AfxdpRxQueue implements RxQueue {
   readonly #fillMask: number;
   readonly #rxDesc: number;
   readonly #fillDesc: number;
+  readonly #block: number;
   #closed = false;
-  /** Private copies of the two indices that only this half writes. */
-  #consumer = 0;
-  #fillProducer = 0;
 
   constructor(context: QueueContext, attachment: QueueAttachment) {
     const fields = fieldsOf(attachment);
@@ -77,25 +79,58 @@ export class AfxdpRxQueue implements RxQueue {
     this.#fillMask = fields.fillEntries - 1;
     this.#rxDesc = fields.rxDesc >>> 2;
     this.#fillDesc = fields.fillDesc >>> 2;
-    this.#consumer = arena.u32[fields.rxConsumer >>> 2]!;
-    this.#fillProducer = arena.u32[fields.fillProducer >>> 2]!;
-    this.#refill(fields.fillPosted - ((this.#fillProducer - this.#consumer) >>> 0));
+    const address = fields.block + QUEUE_BLOCK.rx;
+    this.#block = address >>> 2;
+    this.#adopt(address);
+    this.#refill(fields.fillPosted - this.#postedCount);
+    // Compiled code reports nothing to the ledger.
+    this.compiledRx = context.pool.ledger === null ? { kind: "afxdp", parameters: address } : undefined;
+  }
+
+  /** Fills the block in from what the rings say. */
+  #adopt(address: number): void {
+    const fields = this.#fields;
+    const words: Record<keyof typeof AFXDP_RX, number> = {
+      consumer: this.#u32[fields.rxConsumer >>> 2]!,
+      fillProducer: this.#u32[fields.fillProducer >>> 2]!,
+      rxProducer: fields.rxProducer,
+      rxConsumer: fields.rxConsumer,
+      descriptors: fields.rxDesc,
+      ringMask: this.#ringMask,
+      fillRingProducer: fields.fillProducer,
+      fillRingFlags: fields.fillFlags,
+      fillAddresses: fields.fillDesc,
+      fillMask: this.#fillMask,
+      fillPosted: fields.fillPosted,
+      mark: this.#mark,
+      portNo: this.portNo,
+      wakeMask: fields.needWakeup ? NEED_WAKEUP : 0,
+      rxPackets: this.#portCounters.address(PORT_COUNTER.rx_packets),
+      rxBytes: this.#portCounters.address(PORT_COUNTER.rx_bytes),
+    };
+    for (const [name, value] of Object.entries(words))
+      this.#u32[(address + AFXDP_RX[name as keyof typeof words]) >>> 2] = value;
+  }
+
+  /** Frames that the kernel has. */
+  get #postedCount(): number {
+    return (this.#u32[this.#block + FILL_PRODUCER]! - this.#u32[this.#block + CONSUMER]!) >>> 0;
   }
 
   rxBurst(at: number, limit: number): number {
     if (this.#closed) return 0;
     // Pairs with the kernel's release of the producer index: the descriptors before it are written.
     const producer = this.#intrinsics.load(this.#fields.rxProducer) >>> 0;
-    const count = this.#consumer === producer ? 0 : this.#receive(at, limit, producer);
-    const posted = (this.#fillProducer - this.#consumer) >>> 0;
-    if (this.#fields.fillPosted - posted >= REFILL_BATCH) this.#refill(this.#fields.fillPosted - posted);
+    const count = this.#u32[this.#block + CONSUMER] === producer ? 0 : this.#receive(at, limit, producer);
+    const missing = this.#fields.fillPosted - this.#postedCount;
+    if (missing >= REFILL_BATCH) this.#refill(missing);
     if (this.#fields.needWakeup) this.#wakeDriver();
     return count;
   }
 
   #receive(at: number, limit: number, producer: number): number {
     const u32 = this.#u32;
-    const first = this.#consumer;
+    const first = u32[this.#block + CONSUMER]!;
     let cursor = first;
     let count = 0;
     let bytes = 0;
@@ -126,7 +161,7 @@ export class AfxdpRxQueue implements RxQueue {
       count += 1;
     }
     if (cursor !== first) {
-      this.#consumer = cursor;
+      u32[this.#block + CONSUMER] = cursor;
       // Pairs with the kernel's acquire of the consumer index: we have read the descriptors before it.
       this.#intrinsics.store(this.#fields.rxConsumer, cursor);
       this.#portCounters.add(PORT_COUNTER.rx_packets, count);
@@ -177,7 +212,8 @@ export class AfxdpRxQueue implements RxQueue {
    * posted.
    */
   #refill(wanted: number): void {
-    let producer = this.#fillProducer;
+    const first = this.#u32[this.#block + FILL_PRODUCER]!;
+    let producer = first;
     for (let left = wanted; left > 0; left -= 1) {
       const frame = this.#pool.take();
       if (frame === NO_FRAME) break;
@@ -188,8 +224,8 @@ export class AfxdpRxQueue implements RxQueue {
       this.#u32[entry + 1] = 0;
       producer = (producer + 1) >>> 0;
     }
-    if (producer === this.#fillProducer) return;
-    this.#fillProducer = producer;
+    if (producer === first) return;
+    this.#u32[this.#block + FILL_PRODUCER] = producer;
     // Pairs with the kernel's acquire of the producer index: the addresses before it are written.
     this.#intrinsics.store(this.#fields.fillProducer, producer);
   }

@@ -7,6 +7,9 @@
 // transmitted. Counters: the port's tx_packets, tx_bytes, tx_dropped; transmitted, tx_batches, system_calls;
 // drops tx_full, tx_error, no_frame.
 //
+// What moves stands in the control block (memory/queue-layout.ts), where compiled code puts packets of one frame and takes
+// completions (compile/emit/transmit-afxdp.ts); the system calls, chains and all that is rare are here alone.
+//
 // A descriptor that the kernel refuses never completes and its frame would be lost. So none is posted: no
 // length below an Ethernet header, none that leaves its chunk, no chain longer than TX_SEGMENTS_MAX; other
 // packets are packed into fresh frames first. Every descriptor completes once: what is in flight is tx
@@ -18,21 +21,34 @@ import { type FrameLedger, ownerWord } from "../../memory/frame-ledger.ts";
 import type { FramePool } from "../../memory/frame-pool.ts";
 import type { Intrinsics } from "../../memory/intrinsics.ts";
 import type { Packets } from "../../memory/packets.ts";
+import {
+  AFXDP_CONTINUES,
+  AFXDP_DESCRIPTOR_BYTES,
+  AFXDP_TX,
+  AFXDP_TX_BYTES_MIN,
+} from "../../memory/queue-layout.ts";
+import { TxTaken } from "../../memory/tx-route.ts";
 import { type Native, native } from "../../native.ts";
 import { PORT_COUNTER, type PortCounters } from "../counters.ts";
-import type { QueueAttachment, QueueContext, TxQueue } from "../port.ts";
+import type { CompiledQueue, QueueAttachment, QueueContext, TxQueue } from "../port.ts";
 import {
   type AfxdpFields,
   fieldsOf,
   frameMark,
   NEED_WAKEUP,
-  PACKET_CONTINUES,
   QUEUE_BLOCK,
   TX_SEGMENTS_MAX,
 } from "./layout.ts";
 import { packFrames } from "./pack.ts";
 
-const ETHERNET_HEADER_BYTES = 14;
+// Module constants, because V8 folds them and loads an imported table anew each time.
+const BYTES_MIN = AFXDP_TX_BYTES_MIN;
+const STAGED = AFXDP_TX.staged / 4;
+const PUBLISHED = AFXDP_TX.published / 4;
+const CONSUMED = AFXDP_TX.consumed / 4;
+const COMPLETED = AFXDP_TX.completed / 4;
+const LEFT_TO_CODE = AFXDP_TX.leftToCode / 4;
+const DESCRIPTOR_WORDS = AFXDP_DESCRIPTOR_BYTES / 4;
 /**
  * A kick in copy mode sends 32 descriptors where it can't be told otherwise: enough calls for a burst of
  * chains.
@@ -42,6 +58,7 @@ const KICKS_MAX = 8;
 export class AfxdpTxQueue implements TxQueue {
   readonly portNo: number;
   readonly slot: number;
+  readonly compiledRoute: CompiledQueue<"afxdp"> | undefined;
   readonly #native: Native = native();
   readonly #intrinsics: Intrinsics;
   readonly #u32: Uint32Array;
@@ -59,17 +76,9 @@ export class AfxdpTxQueue implements TxQueue {
   readonly #ringMask: number;
   readonly #desc: number;
   readonly #completionDesc: number;
-  readonly #stagedWord: number;
+  readonly #block: number;
   readonly #segmentsMax: number;
-  /** Index behind the last descriptor written; also kept in the control block. */
-  #staged = 0;
-  #published = 0;
-  /** The kernel's consumer index as last seen. */
-  #consumed = 0;
-  /** Our consumer index of the completion ring: descriptors up to it are done. */
-  #completed = 0;
-  #pendingPackets = 0;
-  #pendingBytes = 0;
+  readonly #taken: TxTaken;
 
   constructor(context: QueueContext, attachment: QueueAttachment) {
     const fields = fieldsOf(attachment);
@@ -92,19 +101,40 @@ export class AfxdpTxQueue implements TxQueue {
     this.#ringMask = fields.ringEntries - 1;
     this.#desc = fields.txDesc >>> 2;
     this.#completionDesc = fields.completionDesc >>> 2;
-    this.#stagedWord = (fields.block + QUEUE_BLOCK.txStaged) >>> 2;
     this.#segmentsMax = fields.multiBuffer ? TX_SEGMENTS_MAX : 1;
-    this.#published = arena.u32[fields.txProducer >>> 2]!;
-    this.#consumed = arena.intrinsics.load(fields.txConsumer) >>> 0;
-    this.#completed = arena.u32[fields.completionConsumer >>> 2]!;
-    this.#staged = arena.u32[this.#stagedWord]!;
+    this.#taken = new TxTaken(arena, context.threadIndex, attachment.slot);
+    const address = fields.block + QUEUE_BLOCK.tx;
+    this.#block = address >>> 2;
+    this.#adopt(address);
+    // Compiled code reports nothing to the ledger.
+    this.compiledRoute = context.pool.ledger === null ? { kind: "afxdp", parameters: address } : undefined;
+  }
+
+  /** Fills the block in from what the rings say. */
+  #adopt(address: number): void {
+    const fields = this.#fields;
+    const words: Omit<Record<keyof typeof AFXDP_TX, number>, "staged"> = {
+      published: this.#u32[fields.txProducer >>> 2]!,
+      consumed: this.#intrinsics.load(fields.txConsumer),
+      completed: this.#u32[fields.completionConsumer >>> 2]!,
+      leftToCode: 0,
+      descriptors: fields.txDesc,
+      ringMask: this.#ringMask,
+      completionProducer: fields.completionProducer,
+      completionConsumer: fields.completionConsumer,
+      completions: fields.completionDesc,
+      mark: this.#mark,
+    };
+    for (const [name, value] of Object.entries(words))
+      this.#u32[(address + AFXDP_TX[name as keyof typeof words]) >>> 2] = value;
     // What a worker staged before it died is sent now; it is counted here, by descriptor.
-    this.#pendingPackets = (this.#staged - this.#published) >>> 0;
+    this.#taken.clear();
+    this.#taken.add((this.#u32[this.#block + STAGED]! - words.published) >>> 0, 0);
   }
 
   put(frame: number): void {
     const segments = this.#packets.segmentCount(frame);
-    if (segments > 1 || this.#packets.dataBytes(frame) < ETHERNET_HEADER_BYTES) {
+    if (segments > 1 || this.#packets.dataBytes(frame) < BYTES_MIN) {
       this.#putUnusual(frame);
       return;
     }
@@ -112,16 +142,16 @@ export class AfxdpTxQueue implements TxQueue {
       this.#drop(frame, DROP.tx_full);
       return;
     }
-    this.#pendingBytes += this.#packets.dataBytes(frame);
-    this.#pendingPackets += 1;
-    this.#stage(frame, 0);
-    this.#u32[this.#stagedWord] = this.#staged;
+    this.#taken.add(1, this.#packets.dataBytes(frame));
+    const staged = this.#u32[this.#block + STAGED]!;
+    this.#stage(staged, frame, 0);
+    this.#u32[this.#block + STAGED] = staged + 1;
   }
 
   /** A chain, or a first frame too short to be posted. */
   #putUnusual(frame: number): void {
     const bytes = this.#packets.packetBytes(frame);
-    if (bytes < ETHERNET_HEADER_BYTES) {
+    if (bytes < BYTES_MIN) {
       this.#drop(frame, DROP.tx_error);
       return;
     }
@@ -143,43 +173,47 @@ export class AfxdpTxQueue implements TxQueue {
       this.#drop(chain, DROP.tx_full);
       return;
     }
-    this.#pendingBytes += bytes;
-    this.#pendingPackets += 1;
-    for (let segment = chain; segment !== NO_FRAME; ) {
+    this.#taken.add(1, bytes);
+    let staged = this.#u32[this.#block + STAGED]!;
+    for (let segment = chain; segment !== NO_FRAME; staged += 1) {
       const next = this.#packets.nextFrame(segment);
-      this.#stage(segment, next === NO_FRAME ? 0 : PACKET_CONTINUES);
+      this.#stage(staged, segment, next === NO_FRAME ? 0 : AFXDP_CONTINUES);
       segment = next;
     }
-    this.#u32[this.#stagedWord] = this.#staged;
+    // The whole chain at once: a successor sends no half of it.
+    this.#u32[this.#block + STAGED] = staged;
   }
 
   #hasShortSegment(frame: number): boolean {
     for (let segment = frame; segment !== NO_FRAME; segment = this.#packets.nextFrame(segment)) {
-      if (this.#packets.dataBytes(segment) < ETHERNET_HEADER_BYTES) return true;
+      if (this.#packets.dataBytes(segment) < BYTES_MIN) return true;
     }
     return false;
   }
 
-  /** Writes one descriptor; the caller knows that there is room. */
-  #stage(frame: number, options: number): void {
-    const descriptor = this.#desc + (this.#staged & this.#ringMask) * 4;
+  /** Writes the descriptor of index `at`; the caller knows that there is room. */
+  #stage(at: number, frame: number, options: number): void {
+    const descriptor = this.#desc + (at & this.#ringMask) * DESCRIPTOR_WORDS;
     this.#u32[descriptor] = (frame << this.#frameShift) + this.#packets.dataOffset(frame);
     this.#u32[descriptor + 1] = 0;
     this.#u32[descriptor + 2] = this.#packets.dataBytes(frame);
     this.#u32[descriptor + 3] = options;
     this.#packets.setPortNo(frame, this.#mark);
     if (this.#ledger !== null) this.#ledger.move(frame, this.#held, this.#kernel);
-    this.#staged = (this.#staged + 1) >>> 0;
   }
 
   /** True when the ring takes `wanted` more descriptors; sends what is staged when it must to get there. */
   #hasRoom(wanted: number): boolean {
-    const entries = this.#ringMask + 1;
-    if (((this.#staged - this.#consumed) >>> 0) + wanted <= entries) return true;
-    this.#consumed = this.#intrinsics.load(this.#fields.txConsumer) >>> 0;
-    if (((this.#staged - this.#consumed) >>> 0) + wanted <= entries) return true;
+    if (this.#freeCount >= wanted) return true;
+    this.#u32[this.#block + CONSUMED] = this.#intrinsics.load(this.#fields.txConsumer);
+    if (this.#freeCount >= wanted) return true;
     this.flush();
-    return ((this.#staged - this.#consumed) >>> 0) + wanted <= entries;
+    return this.#freeCount >= wanted;
+  }
+
+  get #freeCount(): number {
+    const used = (this.#u32[this.#block + STAGED]! - this.#u32[this.#block + CONSUMED]!) >>> 0;
+    return this.#ringMask + 1 - used;
   }
 
   #drop(frame: number, reason: number): void {
@@ -189,38 +223,46 @@ export class AfxdpTxQueue implements TxQueue {
   }
 
   flush(): void {
-    if (this.#staged !== this.#published) this.#publish();
-    if (this.#published === this.#completed) return;
-    this.#consumed = this.#intrinsics.load(this.#fields.txConsumer) >>> 0;
-    if (this.#consumed !== this.#published) this.#kick();
-    this.#reap();
+    const u32 = this.#u32;
+    const block = this.#block;
+    if (u32[block + STAGED] !== u32[block + PUBLISHED]) this.#publish();
+    const published = u32[block + PUBLISHED]!;
+    if (published === u32[block + COMPLETED]) return;
+    u32[block + CONSUMED] = this.#intrinsics.load(this.#fields.txConsumer);
+    if (u32[block + CONSUMED] !== published) this.#kick(published);
+    // Compiled code that puts packets takes completions too. Not when it has not come by for some flushes, nor when the
+    // completion ring could fill up, which stops the kernel.
+    const left = u32[block + LEFT_TO_CODE]!;
+    if (left === 0 || (published - u32[block + COMPLETED]!) >>> 0 > this.#ringMask >>> 1) this.#reap();
+    else u32[block + LEFT_TO_CODE] = left - 1;
   }
 
   #publish(): void {
-    this.#published = this.#staged;
+    const published = this.#u32[this.#block + STAGED]!;
+    this.#u32[this.#block + PUBLISHED] = published;
     // Pairs with the kernel's acquire of the producer index: the descriptors before it are written.
-    this.#intrinsics.store(this.#fields.txProducer, this.#published);
-    this.#portCounters.add(PORT_COUNTER.tx_packets, this.#pendingPackets);
-    this.#portCounters.add(PORT_COUNTER.tx_bytes, this.#pendingBytes);
-    this.#counters.add(COUNTER.transmitted, this.#pendingPackets);
+    this.#intrinsics.store(this.#fields.txProducer, published);
+    this.#portCounters.add(PORT_COUNTER.tx_packets, this.#taken.packets);
+    this.#portCounters.add(PORT_COUNTER.tx_bytes, this.#taken.bytes);
+    this.#counters.add(COUNTER.transmitted, this.#taken.packets);
     this.#counters.add(COUNTER.tx_batches, 1);
-    this.#pendingPackets = 0;
-    this.#pendingBytes = 0;
+    this.#taken.clear();
   }
 
   /**
    * Asks the kernel to transmit until the ring is empty or it makes no more progress; the rest waits for a
    * flush.
    */
-  #kick(): void {
+  #kick(published: number): void {
     for (let kicks = 0; kicks < KICKS_MAX; kicks += 1) {
       if (this.#fields.needWakeup && (this.#intrinsics.load(this.#fields.txFlags) & NEED_WAKEUP) === 0)
         return;
-      const before = this.#consumed;
+      const before = this.#u32[this.#block + CONSUMED]!;
       this.#native.xskKickTx(this.#fields.fd);
       this.#counters.add(COUNTER.system_calls, 1);
-      this.#consumed = this.#intrinsics.load(this.#fields.txConsumer) >>> 0;
-      if (this.#consumed === this.#published || this.#consumed === before) return;
+      const consumed = this.#intrinsics.load(this.#fields.txConsumer) >>> 0;
+      this.#u32[this.#block + CONSUMED] = consumed;
+      if (consumed === published || consumed === before) return;
     }
   }
 
@@ -228,7 +270,7 @@ export class AfxdpTxQueue implements TxQueue {
   #reap(): void {
     // Pairs with the kernel's release of the producer index: the addresses before it are written.
     const producer = this.#intrinsics.load(this.#fields.completionProducer) >>> 0;
-    let cursor = this.#completed;
+    let cursor = this.#u32[this.#block + COMPLETED]!;
     if (cursor === producer) return;
     for (; cursor !== producer; cursor = (cursor + 1) >>> 0) {
       const address = this.#u32[this.#completionDesc + (cursor & this.#ringMask) * 2]!;
@@ -237,7 +279,7 @@ export class AfxdpTxQueue implements TxQueue {
       this.#packets.setPortNo(frame, 0);
       this.#pool.free(frame);
     }
-    this.#completed = cursor;
+    this.#u32[this.#block + COMPLETED] = cursor;
     // Pairs with the kernel's acquire of the consumer index: we have read the addresses before it.
     this.#intrinsics.store(this.#fields.completionConsumer, cursor);
   }

@@ -1,7 +1,7 @@
 // The null port's transmit queue on a worker.
 //
 // Per packet: its frames go back to the pool. Per burst: two port counters, two thread counters. No memory of its
-// own. Compiled code does the same (compile/emit/transmit.ts). Counters: the port's tx packets and bytes.
+// own. Compiled code does the same (compile/emit/transmit-memory.ts). Counters: the port's tx packets and bytes.
 import { COUNTER, type ThreadCounters } from "../../datapath/counters.ts";
 import type { FramePool } from "../../memory/frame-pool.ts";
 import type { Packets } from "../../memory/packets.ts";
