@@ -5,6 +5,7 @@ import type { Program } from "../datapath/program.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { ActionShape } from "../table/shape-store.ts";
 import { emitAct } from "./emit/act.ts";
+import { emitAfxdpRx } from "./emit/afxdp-rx.ts";
 import { type CompiledMask, emitLookup } from "./emit/lookup.ts";
 import { emitMemoryRx } from "./emit/memory-rx.ts";
 import { emitParse, emitParseAgain } from "./emit/parse.ts";
@@ -22,7 +23,7 @@ export interface ProgramSource {
   readonly debugLedger: boolean;
 }
 
-type Exports = Readonly<Record<keyof Omit<Program, "receivers"> | "memory", FunctionEntry>>;
+type Exports = Readonly<Record<keyof Omit<Program, "receivers"> | keyof Program["receivers"], FunctionEntry>>;
 
 /** The module's bytes. */
 export function encodeProgram(
@@ -42,6 +43,7 @@ export function encodeProgram(
     act: emitAct(scope, shapes),
     transmit: emitTransmit(scope),
     memory: emitMemoryRx(scope),
+    afxdp: emitAfxdpRx(scope),
   };
   for (const [name, entry] of Object.entries(entries)) scope.module.exportFunction(name, entry);
   return scope.module.encode();
@@ -50,6 +52,7 @@ export function encodeProgram(
 /** The program of one thread. @throws WebAssembly.LinkError when the module is not of this arena */
 export function instantiateProgram(arena: Arena, threadIndex: number, module: WebAssembly.Module): Program {
   const { exports } = new WebAssembly.Instance(module, EmitScope.imports(arena, threadIndex));
-  const { memory, ...passes } = exports as unknown as Omit<Program, "receivers"> & Program["receivers"];
-  return { ...passes, receivers: { memory, afxdp: undefined } };
+  const { memory, afxdp, ...passes } = exports as unknown as Omit<Program, "receivers"> &
+    Program["receivers"];
+  return { ...passes, receivers: { memory, afxdp } };
 }

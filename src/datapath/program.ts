@@ -31,7 +31,7 @@ export interface Program {
    * `frames` a byte address. -1, and nothing done, when the queue has to receive this burst itself.
    */
   readonly receivers: Readonly<
-    Record<CompiledRxKind, ((parameters: number, frames: number, limit: number) => number) | undefined>
+    Record<CompiledRxKind, (parameters: number, frames: number, limit: number) => number>
   >;
 }
 

@@ -234,7 +234,7 @@ export class Pmd {
     const { compiledRx } = queue;
     if (program !== null && compiledRx !== undefined) {
       const receive = program.receivers[compiledRx.kind];
-      const count = receive?.(compiledRx.parameters, this.#frames << 2, BURST) ?? -1;
+      const count = receive(compiledRx.parameters, this.#frames << 2, BURST);
       if (count >= 0) return count;
     }
     return queue.rxBurst(this.#frames, BURST);
