@@ -21,8 +21,6 @@ export const MEMORY_TRAFFIC = {
   /** Addresses of the receiving port's 64-bit counters of this thread. */
   rxPackets: 36,
   rxBytes: 40,
-  /** Written so that loads whose value nobody needs are made. */
-  touched: 44,
   /** MEMORY_BUFFERS_MAX frames. */
   buffers: 128,
 } as const;

@@ -11,11 +11,13 @@ import { runs } from "../support/seed.ts";
 import { CompiledPorts, instantiate } from "./compiled-ports.ts";
 
 const PORT_NO = 7;
+/** What the queue of buffers is filled with, and as many as bursts take meanwhile. */
+const FRAME_COUNT = MEMORY_BUFFERS_MIN + 1024;
 const ROOM_BYTES = 2048 - 258;
 const VECTOR_BYTES = 16;
 
 class Side {
-  readonly ports = new CompiledPorts();
+  readonly ports = new CompiledPorts(FRAME_COUNT);
   readonly traffic: MemoryTraffic;
   readonly queue: RxQueue;
   readonly memoryRx: (parameters: number, frames: number, limit: number) => number;
@@ -61,7 +63,7 @@ class Side {
 
   block(): number[] {
     const from = this.traffic.address >>> 2;
-    return [...this.ports.arena.u32.subarray(from, from + MEMORY_TRAFFIC.touched / 4)];
+    return [...this.ports.arena.u32.subarray(from, from + MEMORY_TRAFFIC.buffers / 4)];
   }
 
   /** A packet and what stands around it in its buffer. */
@@ -117,7 +119,7 @@ t.test("the same bursts as the queue in JavaScript", (t) => {
         return true;
       },
     ),
-    runs(25),
+    runs(15),
   );
   t.end();
 });
