@@ -197,9 +197,11 @@ export class FramePool {
   }
 }
 
-/** Fills the reserve with every frame; the creator of the arena calls it once, before any other thread starts. */
-export function fillReserve(arena: Arena): void {
-  const { frameCount } = arena.plan.sizes;
+/**
+ * Fills the reserve with every frame, or with the first `frameCount` of them; the creator of the arena calls it once, before
+ * any other thread starts.
+ */
+export function fillReserve(arena: Arena, frameCount = arena.plan.sizes.frameCount): void {
   const { intrinsics, u32 } = arena;
   const meta = arena.region("frameMeta").offset;
   const head = arena.region("globals").offset + GLOBAL.reserveHead;
