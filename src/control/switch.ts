@@ -36,6 +36,7 @@ import { Ports } from "./ports.ts";
 import { Programs } from "./programs.ts";
 import type { SwitchView, WorkerView } from "./switch-view.ts";
 import { Tunnels } from "./tunnels.ts";
+import { ValidatorThread } from "./validator-thread.ts";
 
 /** How often counters of the kernel and states of ports are read. */
 const PORT_POLL_MILLIS = 1000;
@@ -139,7 +140,7 @@ export class Switch implements SwitchView {
     setHashSeed(arena, config.seed ?? randomInt(SEED_MAX));
     const running = new Switch(config, log, arena, epochs);
     try {
-      await running.#programs?.start();
+      running.#programs?.start();
       await running.supervisor.start();
       running.tunnels.readKernel();
       const local = config["local-port"];
@@ -189,7 +190,7 @@ export class Switch implements SwitchView {
 
   async stop(): Promise<void> {
     clearInterval(this.#pollTimer);
-    this.#programs?.stop();
+    await this.#programs?.stop();
     await this.ports.removeAll();
     this.#network?.close();
     await this.supervisor.stop();
@@ -204,6 +205,7 @@ export class Switch implements SwitchView {
       vlanLimit: this.config["vlan-limit"],
       debugLedger: this.config.debug.ledger,
       publish: (module) => this.supervisor.setProgram(module),
+      validator: new ValidatorThread(this.arena),
       log: (level, message) => this.#log.module("compile")[level](message),
     });
   }

@@ -62,9 +62,9 @@ export const PORT_COUNTER_BYTES = 128;
 export const FLOW_RECORD_BYTES = 128;
 export const FLOW_STATS_BYTES = 32;
 export const SUBTABLE_BYTES = 4096;
-/** Shapes of action lists that are told apart, and the room of each: its length and its list (table/shape-store.ts). */
+/** Shapes of action lists that are told apart, and the room of each: its length, its list and the first list of it (table/shape-store.ts). */
 export const ACTION_SHAPE_COUNT_MAX = 1024;
-export const ACTION_SHAPE_STRIDE = 512;
+export const ACTION_SHAPE_STRIDE = 1024;
 /** Hits and probes of one subtable by one thread (table/layout.ts). */
 export const SUBTABLE_HITS_BYTES = 16;
 /** Composed tunnel headers of one thread, a power of two, and the room of each: header and egress key (tunnel/). */

@@ -1,16 +1,17 @@
 // Numbers of action lists' shapes (action-shape.ts), 1 and up, given in the order in which shapes appear and kept as long
 // as the process lives. A list whose shape has no number, because it has none or all are taken, has number 0.
 //
-// Memory: region `actionShapes`, an entry of ACTION_SHAPE_STRIDE bytes for each number: the shape's length, a word, and
-// at SHAPE_AT the shape. The table's writer writes an entry once, then publishes it by the ordered store of ROOT.shapeCount;
-// whoever compiles reads them on another thread.
+// Memory: region `actionShapes`, an entry of ACTION_SHAPE_STRIDE bytes for each number: the shape's length, a word, at
+// SHAPE_AT the shape and at EXAMPLE_AT the first list that had it. The table's writer writes an entry once, then publishes
+// it by the ordered store of ROOT.shapeCount; whoever compiles reads them on another thread.
 import type { Arena } from "../memory/arena.ts";
 import { ACTION_SHAPE_COUNT_MAX, ACTION_SHAPE_STRIDE } from "../memory/region-plan.ts";
 import { SHAPE_BYTES_MAX, writeShape } from "./action-shape.ts";
 import { type HashSeeds, hashBytes } from "./hash.ts";
 import { ROOT } from "./layout.ts";
 
-const SHAPE_AT = ACTION_SHAPE_STRIDE - SHAPE_BYTES_MAX;
+const SHAPE_AT = 32;
+const EXAMPLE_AT = SHAPE_AT + SHAPE_BYTES_MAX;
 /** A power of two, twice as many as there are numbers. */
 const PLACES = 2 * ACTION_SHAPE_COUNT_MAX;
 
@@ -19,6 +20,8 @@ export interface ActionShape {
   readonly number: number;
   /** The list with its values set to zero. */
   readonly list: Uint8Array;
+  /** The first list that had this shape, for trying code out: its values are some that lists have. */
+  readonly example: Uint8Array;
 }
 
 export class ShapeStore {
@@ -46,15 +49,16 @@ export class ShapeStore {
     if (this.#count === ACTION_SHAPE_COUNT_MAX) return 0;
     this.#count += 1;
     this.#places[place] = this.#count;
-    this.#publish(shape);
+    this.#publish(shape, list);
     return this.#count;
   }
 
-  #publish(shape: Uint8Array): void {
+  #publish(shape: Uint8Array, example: Uint8Array): void {
     const { u8, u32, intrinsics } = this.#arena;
     const entry = entryOffset(this.#arena, this.#count);
     u32[entry >>> 2] = shape.length;
     u8.set(shape, entry + SHAPE_AT);
+    u8.set(example, entry + EXAMPLE_AT);
     // Pairs with the load in readShapes.
     intrinsics.store(this.#arena.region("tableRoot").offset + ROOT.shapeCount * 4, this.#count);
   }
@@ -83,6 +87,7 @@ export function readShapes(arena: Arena, first = 1): ActionShape[] {
   return Array.from({ length: Math.max(0, count - first + 1) }, (_, index) => {
     const number = first + index;
     const entry = entryOffset(arena, number);
-    return { number, list: u8.slice(entry + SHAPE_AT, entry + SHAPE_AT + u32[entry >>> 2]!) };
+    const part = (at: number): Uint8Array => u8.slice(entry + at, entry + at + u32[entry >>> 2]!);
+    return { number, list: part(SHAPE_AT), example: part(EXAMPLE_AT) };
   });
 }

@@ -183,11 +183,6 @@ export const PLANTS: readonly Plant[] = [
     put: "i32.const 17\ni32.shr_u\ni32.add",
     all: true,
   })),
-  inText("a UDP checksum of zero", () => ({
-    in: TRANSMIT_TERMS,
-    find: "i32.const 65535\nlocal.set $terms\nend",
-    put: "i32.const 0\nlocal.set $terms\nend",
-  })),
   inText("a UDP checksum where there was none", () => ({
     in: TRANSMIT_TERMS,
     find: /br_if 1 \(.*\)\nreturn/,

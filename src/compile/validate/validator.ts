@@ -132,7 +132,7 @@ class Validation {
     this.#check = new PacketsCheck({
       twins,
       masks,
-      lists: source.shapes.map(({ list }) => list),
+      lists: source.shapes.map(({ example }) => example),
       captured,
       vlanLimit: source.vlanLimit,
       frameBytes: sizes.frameBytes,
