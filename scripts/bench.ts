@@ -1,44 +1,13 @@
 // Runs every benchmark, one after the other, each in a process of its own. `--smoke` runs each in its smallest size: it shows
-// that the benchmark still works and measures nothing. Figures and what they mean: docs/performance.md.
+// that the benchmark still works and measures nothing. `--peers` runs the comparison with other switches alone
+// (bench-peers.ts, which takes the other arguments). Figures and what they mean: docs/performance.md.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { buildFrame, padFrame } from "../src/packet/builder.ts";
-import { ethernet } from "../src/packet/builder-link.ts";
-import { ipv4 } from "../src/packet/builder-network.ts";
-import { udp } from "../src/packet/builder-transport.ts";
-import { PcapWriter } from "../src/packet/pcap-writer.ts";
+import { resolve } from "node:path";
 
-const isSmoke = process.argv.includes("--smoke");
-const folder = mkdtempSync(join(tmpdir(), "millrace-bench-"));
-const FLOW_COUNT = isSmoke ? 100 : 10_000;
-const SECONDS = isSmoke ? "0.1" : "3";
+const args = process.argv.slice(2);
+const isSmoke = args.includes("--smoke");
+const isComparison = args.includes("--peers");
 
-/** Files for `millrace bench`: one packet and one exact flow for each 5-tuple. */
-function writeExactFlows(): { rx: string; flows: string } {
-  const chunks: Uint8Array[] = [];
-  const writer = new PcapWriter((bytes) => chunks.push(bytes.slice()));
-  const lines: string[] = [];
-  for (let index = 0; index < FLOW_COUNT; index += 1) {
-    const src = `10.0.${index >>> 8}.${index & 0xff}`;
-    const frame = padFrame(
-      buildFrame([ethernet(), ipv4({ src, dst: "192.168.0.1" }), udp({ src: 1024 + index, dst: 53 })]),
-    );
-    writer.write(0, index, 0, frame.length, frame, 0, frame.length);
-    lines.push(
-      `in_port(1),eth(),eth_type(0x0800),ipv4(src=${src},dst=192.168.0.1,proto=17,frag=no),udp(src=${1024 + index},dst=53) 2`,
-    );
-  }
-  writer.flush();
-  const rx = join(folder, "exact.pcap");
-  const flows = join(folder, "exact.flows");
-  writeFileSync(rx, Buffer.concat(chunks));
-  writeFileSync(flows, `${lines.join("\n")}\n`);
-  return { rx, flows };
-}
-
-const exact = writeExactFlows();
 const BENCHES: readonly (readonly [title: string, script: string, args: readonly string[]])[] = [
   ["extraction", "scripts/bench-extract.js", ["--seconds", isSmoke ? "0" : "1"]],
   [
@@ -74,24 +43,27 @@ const BENCHES: readonly (readonly [title: string, script: string, args: readonly
     isSmoke ? ["--flows", "100", "--seconds", "0.1", "--rounds", "1"] : [],
   ],
   [
-    `millrace bench, ${FLOW_COUNT} exact flows`,
-    "src/cli/millrace.js",
-    ["bench", "--rx", exact.rx, "--flows", exact.flows, "--seconds", SECONDS],
+    "scenarios of the comparison, millrace alone",
+    "scripts/bench-peers.js",
+    isSmoke ? ["--smoke"] : ["--rounds", "1"],
   ],
   ["AF_XDP from veth to veth", "scripts/bench-afxdp.js", isSmoke ? ["--smoke"] : []],
 ];
 
-try {
-  for (const [title, script, args] of BENCHES) {
+/** True when it succeeded. */
+function run(script: string, scriptArgs: readonly string[]): boolean {
+  const path = resolve(import.meta.dirname, "..", script);
+  return spawnSync(process.execPath, [path, ...scriptArgs], { stdio: "inherit" }).status === 0;
+}
+
+if (isComparison) {
+  const others = args.filter((arg) => arg !== "--peers");
+  if (!run("scripts/bench-peers.js", others)) process.exitCode = 1;
+} else {
+  for (const [title, script, scriptArgs] of BENCHES) {
     console.log(`== ${title}`);
-    const { status } = spawnSync(process.execPath, [resolve(import.meta.dirname, "..", script), ...args], {
-      stdio: "inherit",
-    });
-    if (status !== 0) {
-      console.error(`bench: ${title} failed with code ${status}`);
-      process.exitCode = 1;
-    }
+    if (run(script, scriptArgs)) continue;
+    console.error(`bench: ${title} failed`);
+    process.exitCode = 1;
   }
-} finally {
-  rmSync(folder, { recursive: true, force: true });
 }

@@ -38,6 +38,7 @@ export interface OfflineOptions {
   /** Port types beside the switch's own. */
   readonly drivers?: ReadonlyMap<PortType, PortDriver>;
   readonly factories?: PmdOptions["factories"];
+  readonly makeEngine?: ((arena: Arena) => NonNullable<PmdOptions["makeEngine"]>) | undefined;
 }
 
 export class OfflineSwitch {
@@ -62,6 +63,7 @@ export class OfflineSwitch {
     engine = "auto",
     drivers = PORT_DRIVERS,
     factories,
+    makeEngine,
   }: OfflineOptions) {
     this.arena = Arena.create({ ...sizes, workerCount: 1 });
     new EpochWriter(this.arena).initialise();
@@ -78,6 +80,7 @@ export class OfflineSwitch {
       debugLedger,
       clock: this.clock,
       ...(factories === undefined ? {} : { factories }),
+      ...(makeEngine === undefined ? {} : { makeEngine: makeEngine(this.arena) }),
     });
     const pool = new FramePool(this.arena, controlThread(this.arena.plan.sizes), debugLedger);
     this.ports = new Ports({

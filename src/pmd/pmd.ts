@@ -43,6 +43,8 @@ export interface PmdOptions {
   /** Time that somebody else makes; absent: the machine's. */
   readonly clock?: Clock;
   readonly factories?: QueueFactories;
+  /** What processes bursts in place of the datapath: benchmarks leave the look-up out. */
+  readonly makeEngine?: (output: Output, programs: ProgramSlot) => Engine;
 }
 
 const VLAN_LIMIT_DEFAULT = 1;
@@ -101,6 +103,7 @@ export class Pmd {
     );
     this.#reinjector = new Reinjector(arena, threadIndex, pool, packets, counters, this.#upcalls);
     this.#handoffs = new HandoffReceiver(arena, pool, this.#output, threadIndex);
+    if (options.makeEngine !== undefined) this.#engine = options.makeEngine(this.#output, this.#programs);
     this.#heartbeat =
       (arena.region("threads").offset + threadIndex * THREAD_BLOCK_BYTES + THREAD.heartbeat) >>> 2;
     this.#frames = (arena.region("batches").offset + threadIndex * BATCH_BYTES + BATCH.frame) >>> 2;

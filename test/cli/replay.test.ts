@@ -4,6 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import t from "tap";
+import { writeScenario } from "../../scripts/bench-scenario.ts";
+import { scenarios } from "../../scripts/bench-scenarios.ts";
 import { buildFrame } from "../../src/packet/builder.ts";
 import { ethernet } from "../../src/packet/builder-link.ts";
 import { ipv4 } from "../../src/packet/builder-network.ts";
@@ -216,4 +218,25 @@ t.test("bench prints a figure that was checked", async (t) => {
   const result = JSON.parse(out) as Record<string, number>;
   for (const name of ["packets", "seconds", "mpps", "nsPerPacket", "outputsChecked"])
     t.ok(result[name]! > 0, name);
+  if (process.platform === "linux") t.ok(result["cpuShare"]! > 0 && result["cpuShare"]! <= 1, "cpuShare");
+});
+
+t.test("bench without a look-up, and with a tunnel", async (t) => {
+  const floor = millrace("bench", "--rx", left, "--floor", "--seconds", "0.2", "--json");
+  t.equal(floor.code, 0, floor.err);
+  const { outputsChecked, masksPerPacket } = JSON.parse(floor.out) as Record<string, number>;
+  t.ok(outputsChecked! > 0);
+  t.equal(masksPerPacket, 0, "nothing is looked up");
+  const scenario = scenarios(PACKETS).find(({ name }) => name === "vxlan-decap")!;
+  const { capture, flows } = writeScenario(scenario, folder);
+  const args = ["bench", "--rx", capture, "--flows", flows, "--seconds", "0.2"];
+  t.match(
+    millrace(...args, "--tunnel-port", "9").out,
+    /2 flows, [\d.]+ subtables a hit, \d+ outputs checked/,
+  );
+  for (const wrong of [["--floor", "--flows", flows], []]) {
+    const { code, err } = millrace("bench", "--rx", left, ...wrong);
+    t.equal(code, 2);
+    t.match(err, /one of --flows and --floor is expected/);
+  }
 });
