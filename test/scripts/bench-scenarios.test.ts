@@ -3,6 +3,7 @@
 import t from "tap";
 import { flowLine, type Scenario, TUNNEL_PORT_NO } from "../../scripts/bench-scenario.ts";
 import { scenarios, setupFrames } from "../../scripts/bench-scenarios.ts";
+import type { EngineName } from "../../src/control/config/schema.ts";
 import { parseFlowFile } from "../../src/control/flow-file.ts";
 import { installFlows } from "../../src/control/flow-install.ts";
 import { OfflineSwitch } from "../../src/control/offline-switch.ts";
@@ -30,8 +31,8 @@ interface Forwarded {
   readonly offline: OfflineSwitch;
 }
 
-async function forward({ frames, flows, hasTunnel }: Scenario): Promise<Forwarded> {
-  const offline = new OfflineSwitch({ sizes: DEFAULT_SIZES, policy: POLICY, vlanLimit: 1, seed: 0 });
+async function forward({ frames, flows, hasTunnel }: Scenario, engine: EngineName): Promise<Forwarded> {
+  const offline = new OfflineSwitch({ sizes: DEFAULT_SIZES, policy: POLICY, vlanLimit: 1, seed: 0, engine });
   const add = (type: "dummy" | "vxlan", portNo: number) =>
     offline.ports.add({ name: `port${portNo}`, type, portNo });
   const [source, sink] = [await add("dummy", IN_PORT), await add("dummy", OUT_PORT)];
@@ -39,6 +40,7 @@ async function forward({ frames, flows, hasTunnel }: Scenario): Promise<Forwarde
   if (hasTunnel) await add("vxlan", TUNNEL_PORT_NO);
   const text = flows().map(flowLine).join("\n");
   await installFlows(offline.flows.writer, [parseFlowFile(text, "flows", NO_PORTS, 1)]);
+  offline.compile();
   const sources = frames();
   const outputs = sources.flatMap((frame) => {
     source.inject(frame);
@@ -68,9 +70,12 @@ function isRouted(output: Uint8Array, source: Uint8Array): boolean {
   return hasAddresses && output[22] === source[22]! - 1 && checksum(output, 14, 20) === 0;
 }
 
-for (const scenario of scenarios(COUNT)) {
-  t.test(scenario.name, async (t) => {
-    const { sources, outputs, offline } = await forward(scenario);
+const RUNS = (["reference", "compiled"] as const).flatMap((engine) =>
+  scenarios(COUNT).map((scenario) => ({ scenario, engine })),
+);
+for (const { scenario, engine } of RUNS) {
+  t.test(`${scenario.name}, ${engine}`, async (t) => {
+    const { sources, outputs, offline } = await forward(scenario, engine);
     t.teardown(() => offline.close());
     const { counters } = readTotals(offline.arena);
     t.equal(counters.lookup_miss, 0, "no packet missed");
