@@ -141,7 +141,8 @@ class Rig {
     this.#own = new Set(this.#frames);
     const misses = { orderedCount: 0, isBehindMiss: () => false, miss: () => {}, follow: () => {} };
     const output = new Collector(arena, pool, this.#own);
-    const none = { add: () => 0, addLines: () => {}, flush: () => {} };
+    const nothing = (): void => {};
+    const none = { add: () => 0, addLines: nothing, flush: nothing, lend: nothing, takeBack: nothing };
     this.#stage = new BatchStage(context, { output, misses }, this.#columns, none, false);
     arena.u32.set(this.#frames, this.#columns.frames);
     new BatchExtractor({ ...context, columns: this.#columns }).extract(BATCH_SIZE, 1);

@@ -15,4 +15,11 @@ export interface Recirculator {
    * is left at the end of the burst is flushed by the datapath.
    */
   flush(): void;
+
+  /**
+   * Before compiled actions: tells them, in the thread's scratch (memory/engine-layout.ts), the batch that takes what
+   * recirculates and how many packets wait there; takeBack() behind them knows what they added.
+   */
+  lend(): void;
+  takeBack(): void;
 }

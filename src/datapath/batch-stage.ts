@@ -144,7 +144,9 @@ export class BatchStage {
   #actBy(program: Program, first: number, end: number): void {
     const { batch } = this.columns;
     for (let from = first; ; ) {
+      this.#next.lend();
       const stop = program.act(batch, from, end, this.#now[0]!);
+      this.#next.takeBack();
       for (let at = program.transmit(0); at >= 0; ) at = program.transmit(this.#output.outputList(at));
       if (stop >= end) return;
       this.#counters.add(ACTION_FALLBACK, 1);

@@ -13,6 +13,7 @@ import type { Recirculator } from "../action/recirculator.ts";
 import { KEY_BYTES, KEY_LINE_BYTES } from "../flow/fields.ts";
 import { BatchColumns } from "../memory/batch-columns.ts";
 import { BATCH_SIZE, RECIRC_DEPTH_MAX } from "../memory/batch-layout.ts";
+import { ENGINE, ENGINE_SCRATCH_BYTES } from "../memory/engine-layout.ts";
 import { PACKET_L3 } from "../memory/frame-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
@@ -28,6 +29,8 @@ const RECIRCULATED = COUNTER.recirculated;
 const KEY_STRIDE = KEY_BYTES;
 const LINE_BYTES = KEY_LINE_BYTES;
 const BATCH_FULL = BATCH_SIZE;
+const RECIRC_BATCH = ENGINE.recircBatch / 4;
+const RECIRC_COUNT = ENGINE.recircCount / 4;
 const ETH_BYTES_MIN: number = ETH.headerBytes;
 const L3 = PACKET_L3;
 /** NO_FRAME as the signed view shows it. */
@@ -36,7 +39,7 @@ const FRAME_GONE = -1;
 /** The stages of all depths, linked; returns the first. */
 export function recircStages(context: StageContext, sinks: EngineSinks): RecircStage {
   const { counters, pool, arena, threadIndex } = context;
-  let next: Recirculator = new RecircLimit(counters, pool);
+  let next: Recirculator = new RecircLimit(arena.i32, scratchWord(context), counters, pool);
   for (let depth = RECIRC_DEPTH_MAX; depth > 1; depth -= 1) {
     next = new RecircStage(context, sinks, new BatchColumns(arena, threadIndex, depth), next);
   }
@@ -52,6 +55,8 @@ export class RecircStage implements Recirculator {
   readonly #columns: BatchColumns;
   readonly #extractor: BatchExtractor;
   readonly #stage: BatchStage;
+  /** The thread's scratch, as an index of words. */
+  readonly #scratch: number;
   /** Packets that wait in the batch. */
   #count = 0;
 
@@ -62,6 +67,7 @@ export class RecircStage implements Recirculator {
     this.#pool = context.pool;
     this.#misses = sinks.misses;
     this.#columns = columns;
+    this.#scratch = scratchWord(context);
     this.#i32.fill(FRAME_GONE, columns.frames, columns.frames + BATCH_SIZE);
     this.#extractor = new BatchExtractor({ ...context, columns });
     this.#stage = new BatchStage(context, sinks, columns, next, true);
@@ -84,6 +90,15 @@ export class RecircStage implements Recirculator {
 
   addLines(lines: number): void {
     this.#i32[this.#columns.dirtyLines + this.#count - 1]! |= lines;
+  }
+
+  lend(): void {
+    this.#i32[this.#scratch + RECIRC_BATCH] = this.#columns.batch;
+    this.#i32[this.#scratch + RECIRC_COUNT] = this.#count;
+  }
+
+  takeBack(): void {
+    this.#count = this.#i32[this.#scratch + RECIRC_COUNT]!;
   }
 
   flush(): void {
@@ -131,10 +146,14 @@ export class RecircStage implements Recirculator {
 
 /** Below the last depth: a list of flows that recirculate in a circle ends here. */
 class RecircLimit implements Recirculator {
+  readonly #i32: Int32Array;
+  readonly #scratch: number;
   readonly #counters: ThreadCounters;
   readonly #pool: FramePool;
 
-  constructor(counters: ThreadCounters, pool: FramePool) {
+  constructor(i32: Int32Array, scratch: number, counters: ThreadCounters, pool: FramePool) {
+    this.#i32 = i32;
+    this.#scratch = scratch;
     this.#counters = counters;
     this.#pool = pool;
   }
@@ -145,6 +164,15 @@ class RecircLimit implements Recirculator {
     return 0;
   }
 
+  /** No batch: compiled actions leave the packet, and it comes to add(). */
+  lend(): void {
+    this.#i32[this.#scratch + RECIRC_BATCH] = 0;
+  }
+
+  takeBack(): void {}
   addLines(): void {}
   flush(): void {}
 }
+
+const scratchWord = ({ arena, threadIndex }: StageContext): number =>
+  (arena.region("engineScratch").offset + threadIndex * ENGINE_SCRATCH_BYTES) >>> 2;

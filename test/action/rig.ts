@@ -109,6 +109,8 @@ class RecordingRecirculator implements Recirculator {
     return this.#key;
   }
 
+  lend(): void {}
+  takeBack(): void {}
   addLines(): void {}
 
   flush(): void {

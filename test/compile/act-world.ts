@@ -334,6 +334,8 @@ export class ActWorld implements PacketSink, Recirculator {
     u32[this.#deeper.frames + to] = frame;
     return key;
   }
+  lend(): void {}
+  takeBack(): void {}
   addLines(lines: number): void {
     const { u32 } = this.arena;
     u32[this.#deeper.dirtyLines + u32[(this.#scratch + ENGINE.recircCount) >>> 2]! - 1]! |= lines;
