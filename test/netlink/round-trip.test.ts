@@ -93,6 +93,10 @@ t.test("damaged keys and masks are refused, or what they say reads back", async 
   t.ok(refused > 50, `${refused} of 600 were refused`);
 });
 
+/** Userdata in text is filled up with zeros to 8 bytes, as OVS does it for old kernels (odp_put_userspace_action). */
+const withWholeUserdata = (text: string): string =>
+  text.replace(/userdata\(([0-9a-f]*)\)/g, (_, hex: string) => `userdata(${hex.padEnd(16, "0")})`);
+
 t.test("damaged actions are refused with their place, or print and read back", async (t) => {
   let refused = 0;
   fc.assert(
@@ -105,7 +109,7 @@ t.test("damaged actions are refused with their place, or print and read back", a
         return refusal.byteOffset <= actions.length && refusal.accepted !== "";
       }
       const printed = printActions(actions);
-      return printActions(parseActions(printed)) === printed;
+      return printActions(parseActions(printed)) === withWholeUserdata(printed);
     }),
     runs(600),
   );

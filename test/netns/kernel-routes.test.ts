@@ -42,16 +42,17 @@ t.test("ovs/route/show as Open vSwitch's", { skip: lab || oracleSkipReason() }, 
     sorted(await rig.call("ovs/route/show")),
     sorted(ovs.appctl("ovs/route/show")),
   ];
+  /** Both may be asked while an address is still settling, so they are asked until they agree. */
   const agree = async (about: string, line: RegExp, isThere: boolean): Promise<void> => {
+    let [ours, theirs]: [string[], string[]] = [[], []];
     await rig
       .until(about, async () => {
-        const [ours, theirs] = await both();
+        [ours, theirs] = await both();
         return (
           JSON.stringify(ours) === JSON.stringify(theirs) && ours.some((text) => line.test(text)) === isThere
         );
       })
       .catch(() => undefined);
-    const [ours, theirs] = await both();
     t.strictSame(ours, theirs, about);
     t.equal(
       ours.some((text) => line.test(text)),

@@ -1,8 +1,6 @@
 // Receiving from memory: the compiled MemoryRxQueue (perf/memory-port.ts) over the traffic's block (memory/queue-layout.ts).
 //
-// Two passes over the burst: the first names the buffers, the second copies and describes. Loads from the buffers ahead of
-// the stores made it slower (12 to 17 ns a packet through the ports instead of 9 to 13, in turns on a busy machine): the
-// core asks for lines that waiting stores go to, many at a time.
+// Two passes over the burst: the first names the buffers, the second copies and describes.
 import { FRAME_HEADROOM_BYTES } from "../../memory/frame-layout.ts";
 import {
   MEMORY_BUFFERS_MAX,
