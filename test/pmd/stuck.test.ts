@@ -12,7 +12,8 @@ import { Dataplane, FIVE_TUPLE, maskOf } from "../support/dataplane.ts";
 import { conversationOf, numberedFrame, numberOf } from "../support/numbered-frame.ts";
 
 const PACKETS = 20;
-const CONVERSATION = { ownPort: 1, otherWorker: 2, miss: 3 } as const;
+/** In the order of their packets: the port that got packets last is flushed first, and gets stuck in it. */
+const CONVERSATION = { otherWorker: 2, ownPort: 1, miss: 3 } as const;
 
 /** Dummy ports of which one's transmit queue does not come back from its first flush. */
 function stickingAt(isStuck: (slot: number) => boolean): { factory: QueueFactory; release(): void } {
