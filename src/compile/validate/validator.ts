@@ -7,8 +7,10 @@
 // - look-ups of keys around flows of every mask, bit by bit (keys-check.ts);
 // - packets through the whole engine (packets-check.ts): keys and columns that extraction wrote, flows, what left and in
 //   which order, byte by byte with the records of its frames, misses and upcalls with their keys, drops by reason, every
-//   counter, the flows' statistics, and that no frame is lost;
-// - the transmit pass, for the kinds of queues that it serves (transmit-check.ts).
+//   counter, the flows' statistics, and that no frame is lost.
+//
+// What the program's transmit pass and its receivers do is not checked here: outputs are read off the list that actions
+// write, which is what their order and ports are compared by.
 //
 // Everything random comes from one seed, so that a report can be repeated. The first difference refuses the program.
 import type { Program } from "../../datapath/program.ts";

@@ -106,7 +106,7 @@ export class World implements PacketSink, MissSink {
     arena.u32.fill(NO_FRAME, columns.frames, columns.frames + BATCH_SIZE);
   }
 
-  /** Bursts are the program's from now on. What it transmits is checked by itself (transmit-check.ts). */
+  /** Bursts are the program's from now on. Its outputs are read off its list; its transmit pass is left out. */
   setProgram(program: Program): void {
     this.#program = program;
     this.#programs.current = { ...program, transmit: (from) => this.#sendList(from) };
