@@ -10,6 +10,8 @@ import { buildFrame } from "../../src/packet/builder.ts";
 import { arp, ethernet, mpls, vlan } from "../../src/packet/builder-link.ts";
 import { ipv4, ipv6 } from "../../src/packet/builder-network.ts";
 import { tcp, udp } from "../../src/packet/builder-transport.ts";
+import { readBe32, writeBe16 } from "../../src/packet/bytes.ts";
+import { updateChecksum16, updateChecksum32 } from "../../src/packet/checksum.ts";
 import { randomChain } from "../action/rig.ts";
 import { anyFrame } from "../support/frames.ts";
 import { SeededRandom } from "../support/random.ts";
@@ -158,6 +160,27 @@ property(
   ),
   0.1,
 );
+
+t.test("UDP's checksum: none stays none, and a sum of 0 is sent as 0xffff", async (t) => {
+  const comparison = new Comparison();
+  const CHECKSUM_AT = 14 + 20 + 6;
+  const SRC_AT = 14 + 12;
+  const [address, port] = ["10.9.9.9", 777];
+  const zeroBy = (update: (csum: number) => number): number =>
+    Array.from({ length: 0x10000 }, (_, csum) => csum).find((csum) => csum !== 0 && update(csum) === 0)!;
+  const newAddress = 0x0a090909;
+  const byAddress = zeroBy((csum) => updateChecksum32(csum, readBe32(PLAIN, SRC_AT), newAddress));
+  const byPort = zeroBy((csum) => updateChecksum16(csum, 1, port));
+  const packets = [0, 1, byAddress, byPort, 0xffff].map((csum): TestPacket => {
+    const bytes = PLAIN.slice();
+    writeBe16(bytes, CHECKSUM_AT, csum);
+    return { bytes, list: 0 };
+  });
+  for (const actions of [`set(ipv4(src=${address})),1`, `set(udp(src=${port})),1`])
+    comparison.check([parseActions(actions)], packets);
+  t.equal(comparison.compiledShare, 1);
+  t.ok(byAddress > 0 && byPort > 0);
+});
 
 t.test("a sample draws as the reference of its batch does", async (t) => {
   const comparison = new Comparison();
