@@ -8,6 +8,7 @@ import { getNumber, newKey, setOnes } from "../../../src/flow/key.ts";
 import { parseMatch } from "../../../src/flow/odp/match.ts";
 import { OdpSyntaxError } from "../../../src/flow/odp/text-cursor.ts";
 import { bytesToHex } from "../../../src/packet/bytes.ts";
+import { ETH } from "../../../src/packet/link-headers.ts";
 import { anyFrame, validFrame } from "../frames.ts";
 import type { SeededRandom } from "../random.ts";
 import { CASE_IN_PORT, CASE_VLAN_LIMIT, type ConformanceCase, type FlowText } from "./case.ts";
@@ -118,6 +119,8 @@ export class CaseDrawer {
       // Open vSwitch reads an ERSPAN header where it is behind a sequence number, whether there is one or not, and prints
       // four of the six bits of a hardware id.
       if (portNo === ERSPAN_PORT) this.#leftOut("a damaged ERSPAN packet");
+      // Open vSwitch goes by the version alone and reads an IPv6 header behind the Ethertype of IPv4.
+      else if (ipVersion(other) !== ipVersion(outer)) this.#leftOut("an outer header of another IP version");
       else packets.push(bytesToHex(other));
     }
     return { flows, packets };
@@ -198,4 +201,10 @@ function outerMask(): Uint8Array {
   ] as const)
     setOnes(mask, field);
   return mask;
+}
+
+/** Of a packet whose network header stands behind a plain Ethernet header; undefined where there is none. */
+function ipVersion(packet: Uint8Array): number | undefined {
+  const first = packet[ETH.headerBytes];
+  return first === undefined ? undefined : first >>> 4;
 }
