@@ -21,13 +21,12 @@ import { KEY_BYTES } from "../flow/fields.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { BatchColumns } from "../memory/batch-columns.ts";
 import { NO_PORT } from "../memory/batch-layout.ts";
-import { ENGINE, ENGINE_SCRATCH_BYTES } from "../memory/engine-layout.ts";
 import { PACKET_TUNNEL_SET } from "../memory/frame-layout.ts";
 import type { FramePool } from "../memory/frame-pool.ts";
 import type { Packets } from "../memory/packets.ts";
 import { TableReader } from "../table/table-reader.ts";
 import { COUNTER, type ThreadCounters } from "./counters.ts";
-import { DROP, DROP_REASONS } from "./drop-reason.ts";
+import { DROP } from "./drop-reason.ts";
 import type { EngineSinks, MissSink, PacketSink } from "./engine.ts";
 import { orderHash } from "./order-hash.ts";
 import type { Program, ProgramSlot } from "./program.ts";
@@ -41,9 +40,6 @@ const {
   action_fallback: ACTION_FALLBACK,
 } = COUNTER;
 const KEY_STRIDE = KEY_BYTES;
-const ENGINE_COPIES = ENGINE.copies / 4;
-const ENGINE_DROPS = ENGINE.drops / 4;
-const REASON_COUNT = DROP_REASONS.length;
 const TUNNEL_SET = PACKET_TUNNEL_SET;
 /** NO_FRAME and NO_PORT as the signed view shows them. */
 const FRAME_GONE = -1;
@@ -86,8 +82,6 @@ export class BatchStage {
   readonly #packets: Packets;
   readonly #isRecirculated: boolean;
   readonly #programs: ProgramSlot;
-  /** The thread's scratch (memory/engine-layout.ts), as an index of words. */
-  readonly #scratch: number;
   #probesSeen = 0;
 
   /** @param next takes what recirculates out of this depth; `isRecirculated` says that it is not the first */
@@ -111,7 +105,6 @@ export class BatchStage {
     this.#packets = context.packets;
     this.#isRecirculated = isRecirculated;
     this.#programs = context.programs;
-    this.#scratch = (arena.region("engineScratch").offset + threadIndex * ENGINE_SCRATCH_BYTES) >>> 2;
   }
 
   /** Looks all keys up and counts it. Returns the number of hits. */
@@ -206,7 +199,6 @@ export class BatchStage {
   /** Ends the batch: what recirculated is carried out, copies are counted. */
   finish(): void {
     this.#next.flush();
-    if (this.#programs.current !== null) this.#countForProgram();
     const { copies, copiesLost } = this.#executor;
     if (copies + copiesLost === 0) return;
     // A copy that could not be had is a copy made and dropped: the books then show what is missing.
@@ -214,23 +206,6 @@ export class BatchStage {
     if (copiesLost > 0) this.#counters.drop(DROP.no_frame, copiesLost);
     this.#executor.copies = 0;
     this.#executor.copiesLost = 0;
-  }
-
-  /** What compiled actions copied and dropped since the last time: they count in words of the thread's scratch. */
-  #countForProgram(): void {
-    const i32 = this.#i32;
-    const copied = this.#scratch + ENGINE_COPIES;
-    if (i32[copied] !== 0) {
-      this.#counters.add(COPIED, i32[copied]!);
-      i32[copied] = 0;
-    }
-    const drops = this.#scratch + ENGINE_DROPS;
-    for (let reason = 0; reason < REASON_COUNT; reason += 1) {
-      const packets = i32[drops + reason]!;
-      if (packets === 0) continue;
-      this.#counters.drop(reason, packets);
-      i32[drops + reason] = 0;
-    }
   }
 
   /** Writes the `outPort` column: where packets go whose list is one output. */

@@ -11,8 +11,6 @@ export const OUT_LIST_MAX = 1024;
 export const ENGINE = {
   /** Entries of the list of outputs. */
   outCount: 0,
-  /** Copies that actions made since JavaScript looked last. */
-  copies: 4,
   /** Slot + 1 of the port that got packets last since the flush, 0 for none; TX_ROUTE.nextDirty leads on. */
   dirtySlot: 8,
   /** The batch that takes what recirculates out of the one in hand, and how many packets are in it. 0: none takes any. */
@@ -20,8 +18,6 @@ export const ENGINE = {
   recircCount: 16,
   /** State of the generator that sample() draws from; 0 until the first draw. */
   random: 20,
-  /** Packets that were dropped, by reason: room for 64 words, added to the thread's counters after each burst. */
-  drops: 64,
   /** What the flow cache was filled under: list, its length, flows published; its epoch, whether it serves, next way. */
   cacheList: 384,
   cacheListCount: 388,
@@ -31,8 +27,6 @@ export const ENGINE = {
   cacheWay: 404,
   /** Entries of 8 bytes: first frame, port number. */
   outList: 512,
-  /** Words of one pass's own that need not outlive it. */
-  passes: 512 + OUT_LIST_MAX * 8,
 } as const;
 
 export const OUT_ENTRY = { frame: 0, portNo: 4 } as const;

@@ -85,7 +85,8 @@ export class ActWorld implements PacketSink, Recirculator {
   #recirculated: string[] = [];
   #upcalls = 0;
   #drops: Record<string, number> = {};
-  /** Of the thread's counter, which only grows. */
+  /** Of the thread's counters, which only grow. */
+  #dropsSeen: Readonly<Record<string, number>> = {};
   #copiesSeen = 0;
 
   constructor(frameBytes = 2048) {
@@ -250,16 +251,14 @@ export class ActWorld implements PacketSink, Recirculator {
   }
 
   #outcome(): Outcome {
-    const { u32 } = this.arena;
-    for (const [reason, { name }] of DROP_REASONS.entries()) {
-      const word = (this.#scratch + ENGINE.drops) / 4 + reason;
-      if (u32[word] !== 0) this.#drops[name] = (this.#drops[name] ?? 0) + u32[word]!;
-      u32[word] = 0;
+    const { counters, drops } = readThreadTotals(this.arena, 0);
+    for (const { name } of DROP_REASONS) {
+      const dropped = drops[name] - (this.#dropsSeen[name] ?? 0);
+      if (dropped !== 0) this.#drops[name] = (this.#drops[name] ?? 0) + dropped;
     }
-    const copied = (this.#scratch + ENGINE.copies) / 4;
-    const copies = u32[copied]! + readThreadTotals(this.arena, 0).counters.copied - this.#copiesSeen;
-    this.#copiesSeen += copies - u32[copied]!;
-    u32[copied] = 0;
+    const copies = counters.copied - this.#copiesSeen;
+    this.#dropsSeen = drops;
+    this.#copiesSeen = counters.copied;
     return {
       outputs: this.#outputs,
       recirculated: this.#recirculated,

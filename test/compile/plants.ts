@@ -138,14 +138,14 @@ export const PLANTS: readonly Plant[] = [
   })),
   inText("a drop under another reason", () => ({
     in: ACT,
-    find: offset(ENGINE.drops + DROP.flow_drop * 4),
-    put: offset(ENGINE.drops + DROP.invalid_port * 4),
+    find: offset(THREAD.drops + DROP.flow_drop * 8),
+    put: offset(THREAD.drops + DROP.invalid_port * 8),
     all: true,
   })),
   inText("a copy counted twice", () => ({
     in: ACT,
-    find: `i32.const 1\ni32.add\ni32.store ${offset(ENGINE.copies)}`,
-    put: `i32.const 2\ni32.add\ni32.store ${offset(ENGINE.copies)}`,
+    find: `i32.const 1\ni64.extend_i32_u\ni64.add\ni64.store ${counter("copied")}`,
+    put: `i32.const 2\ni64.extend_i32_u\ni64.add\ni64.store ${counter("copied")}`,
   })),
   inText("statistics of the wrong column", () => ({
     in: ACT,

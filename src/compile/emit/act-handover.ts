@@ -1,7 +1,8 @@
 // Packets that leave a list: to the list of outputs, back to the frame stack, into copies. Equals OutputSink.output and
 // drop as pmd/output.ts has them, Packets.clone and truncate (memory/packets.ts) for packets in one frame, and the
 // frame stack of memory/frame-pool.ts.
-import { DROP, type DropReason } from "../../datapath/drop-reason.ts";
+import { COUNTER } from "../../datapath/counters.ts";
+import type { DropReason } from "../../datapath/drop-reason.ts";
 import { ENGINE, OUT_ENTRY, OUT_ENTRY_BYTES } from "../../memory/engine-layout.ts";
 import {
   FRAME_META_BYTES,
@@ -17,6 +18,7 @@ import { emitFunction, type LocalI32 } from "../ops/function.ts";
 import { i32Memory, memoryCopy, v128Memory } from "../ops/memory.ts";
 import { i32 } from "../ops/numeric.ts";
 import type { Hand, Template } from "./act-template.ts";
+import { addToCounter, countDrop } from "./counters.ts";
 import type { EmitScope } from "./scope.ts";
 
 /** What trunc takes off the next output; null before the first trunc. */
@@ -83,7 +85,7 @@ export function drop(template: Template, hand: Hand, reason: DropReason): Statem
     i32Memory.store(i32.add(frameStack, i32.shl(count.get, i32.const(2))), hand.frame.get),
     i32Memory.store(frameStackCount, i32.add(count.get, i32.const(1))),
     ...writeOwner(template.code.scope, hand.record.get, "stackOwner"),
-    addToScratch(template, ENGINE.drops + DROP[reason] * 4),
+    countDrop(template.code.scope, reason),
   ];
 }
 
@@ -91,11 +93,6 @@ export function drop(template: Template, hand: Hand, reason: DropReason): Statem
 function writeOwner(scope: EmitScope, record: I32, owner: "stackOwner" | "heldOwner"): Statement[] {
   if (!scope.keepsLedger) return [];
   return [i32Memory.store(record, scope.thread[owner], scope.region("frameMeta") + META32.ledger * 4)];
-}
-
-function addToScratch(template: Template, offset: number): Statement {
-  const { scratch } = template.code.scope.thread;
-  return i32Memory.store(scratch, i32.add(i32Memory.load(scratch, offset), i32.const(1)), offset);
 }
 
 /** A copy of the packet in hand, less the cut. It is a hand of its own, one level deeper. */
@@ -115,7 +112,7 @@ export function copyPacket(
     copy.frame.set(call("i32", clone, hand.frame.get, cut === null ? bytes : i32.sub(bytes, cut.get))),
     copy.record.set(i32.shl(copy.frame.get, i32.const(META_SHIFT))),
     copy.head.set(template.headOf(copy.frame.get)),
-    addToScratch(template, ENGINE.copies),
+    addToCounter(template.code.scope, COUNTER.copied, i32.const(1)),
   ];
   return { copy, statements };
 }

@@ -9,8 +9,8 @@
 // was changed or counted, and the reference carries it out. A slot without a flow ends it too.
 //
 // Memory: the batch; `flows`, `actions` and frames as the reference; this thread's frame stack, flow statistics and scratch:
-// outputs gather in ENGINE.outList, dropped frames and copies go to and come from the frame stack and are counted in
-// ENGINE.drops and ENGINE.copies. What recirculates joins the batch ENGINE.recircBatch, which whoever calls looks up when this
+// outputs gather in ENGINE.outList, dropped frames and copies go to and come from the frame stack. Counters:
+// copied, drops. What recirculates joins the batch ENGINE.recircBatch, which whoever calls looks up when this
 // one is done, or empties when it is full and a packet stopped for it. nowMillis is the burst's time.
 import { BATCH } from "../../memory/batch-layout.ts";
 import { ENGINE, OUT_ENTRY_BYTES, OUT_LIST_MAX } from "../../memory/engine-layout.ts";

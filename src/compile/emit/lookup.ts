@@ -7,14 +7,14 @@
 import { COUNTER } from "../../datapath/counters.ts";
 import { BATCH } from "../../memory/batch-layout.ts";
 import { SUBTABLE_BYTES, SUBTABLE_HITS_BYTES } from "../../memory/region-plan.ts";
-import { THREAD } from "../../memory/thread-block.ts";
 import { listOffset, ROOT, SUBTABLE } from "../../table/layout.ts";
 import type { FunctionEntry } from "../encoder/module.ts";
 import { block, br, brIf, brTable, call, callStatement, ifElse, loop, ret } from "../ops/control.ts";
 import type { I32, Statement } from "../ops/expression.ts";
 import { emitFunction, type Local } from "../ops/function.ts";
-import { f64Memory, i32Memory, i64Memory } from "../ops/memory.ts";
-import { f64, i32, i64 } from "../ops/numeric.ts";
+import { f64Memory, i32Memory } from "../ops/memory.ts";
+import { f64, i32 } from "../ops/numeric.ts";
+import { addToCounter } from "./counters.ts";
 import { emitFlowCache, type FlowCache } from "./flow-cache.ts";
 import { emitGeneralProbe } from "./probe-general.ts";
 import { emitMaskProbe } from "./probe-mask.ts";
@@ -212,15 +212,4 @@ function countProbe(
   const add = (offset: number, delta: I32): Statement =>
     f64Memory.store(at, f64.add(f64Memory.load(at, offset), f64.convert_i32_u(delta)), offset);
   return [add(0, i32.sub(left.get, missed.get)), add(8, left.get)];
-}
-
-/** Adds to one of the thread's counters. */
-export function addToCounter(scope: EmitScope, counter: number, delta: I32): Statement {
-  const offset = THREAD.counters + counter * 8;
-  const { threadBlock } = scope.thread;
-  return i64Memory.store(
-    threadBlock,
-    i64.add(i64Memory.load(threadBlock, offset), i64.extend_i32_u(delta)),
-    offset,
-  );
 }

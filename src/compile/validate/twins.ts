@@ -7,7 +7,6 @@ import { DROP_REASONS } from "../../datapath/drop-reason.ts";
 import type { Program } from "../../datapath/program.ts";
 import { FIELDS, KEY_BYTES, KEY_LINE_BYTES, KEY_LINE_COUNT } from "../../flow/fields.ts";
 import type { Arena } from "../../memory/arena.ts";
-import { ENGINE, ENGINE_SCRATCH_BYTES } from "../../memory/engine-layout.ts";
 import { BOND_BUCKETS, FLOW_STATS_BYTES, THREAD_BLOCK_BYTES } from "../../memory/region-plan.ts";
 import { THREAD } from "../../memory/thread-block.ts";
 import { bytesToHex } from "../../packet/bytes.ts";
@@ -182,21 +181,16 @@ export class Twins {
   #compareCounters(): void {
     for (const [index, { name }] of COUNTERS.entries()) {
       if (OWN_COUNTERS.has(name) || (name === "masks_probed" && !this.#comparesProbes)) continue;
-      const copies = name === "copied" ? ENGINE.copies : null;
-      this.#compareCount(`counter ${name}`, THREAD.counters + index * 8, copies);
+      this.#compareCount(`counter ${name}`, THREAD.counters + index * 8);
     }
     for (const [reason, { name }] of DROP_REASONS.entries())
-      this.#compareCount(`drops for ${name}`, THREAD.drops + reason * 8, ENGINE.drops + reason * 4);
+      this.#compareCount(`drops for ${name}`, THREAD.drops + reason * 8);
   }
 
-  /** A counter, and what compiled code has counted beside it and the engine not added yet. */
-  #compareCount(what: string, counter: number, pending: number | null): void {
+  #compareCount(what: string, counter: number): void {
     const [expected, found] = [this.reference, this.program].map(({ arena }) => {
       const block = arena.region("threads").offset + THREAD_INDEX * THREAD_BLOCK_BYTES;
-      const scratch = arena.region("engineScratch").offset + THREAD_INDEX * ENGINE_SCRATCH_BYTES;
-      return (
-        arena.u32[(block + counter) >>> 2]! + (pending === null ? 0 : arena.u32[(scratch + pending) >>> 2]!)
-      );
+      return arena.counter(block + counter);
     });
     if (expected !== found) throw new Differs("counters", what, `${expected}`, `${found}`);
   }
