@@ -2,6 +2,8 @@
 // consumed by an upcall leaves under exactly one of these, counted by the thread that dropped it (THREAD.drops).
 // A packet whose actions send nothing is a drop too.
 
+import { ACTION_END } from "../action/output-sink.ts";
+
 export const DROP_REASONS = [
   { name: "flow_drop", help: "the flow's actions send the packet nowhere" },
   { name: "miss_policy", help: "no flow matched and the policy does not forward it" },
@@ -43,3 +45,13 @@ export type DropReason = (typeof DROP_REASONS)[number]["name"];
 export const DROP = Object.fromEntries(DROP_REASONS.map(({ name }, index) => [name, index])) as Readonly<
   Record<DropReason, number>
 >;
+
+/** By ACTION_END: the reason under which the packet of a list that ended so is dropped. */
+export const END_REASONS = new Uint8Array(Object.keys(ACTION_END).length);
+END_REASONS[ACTION_END.nowhere] = DROP.flow_drop;
+END_REASONS[ACTION_END.noFrame] = DROP.no_frame;
+END_REASONS[ACTION_END.unable] = DROP.action_error;
+END_REASONS[ACTION_END.notPushed] = DROP.tunnel_push;
+END_REASONS[ACTION_END.notPopped] = DROP.tunnel_pop;
+END_REASONS[ACTION_END.meter] = DROP.meter;
+END_REASONS[ACTION_END.noBond] = DROP.invalid_bond;

@@ -1,12 +1,6 @@
-// Where a worker's packets leave the datapath: the port checks, then the transmit queue that this worker reaches the
-// port by (its own, or the ring to the worker that owns one). Packets that cannot leave are dropped under their reason.
-//
-// Per packet: two loads, one call of the queue; a look at the port table for each port of a run. Per burst: a flush of the queues that got packets.
-// Memory: none of its own in the arena. Counters: drops by reason, the ports' tx_dropped and csum_finished.
-import { ACTION_END } from "../action/output-sink.ts";
 import { finishChecksum } from "../action/partial-checksum.ts";
 import type { ThreadCounters } from "../datapath/counters.ts";
-import { DROP } from "../datapath/drop-reason.ts";
+import { DROP, END_REASONS } from "../datapath/drop-reason.ts";
 import type { PacketSink } from "../datapath/engine.ts";
 import type { Arena } from "../memory/arena.ts";
 import type { BatchColumns } from "../memory/batch-columns.ts";
@@ -45,14 +39,6 @@ const ETH_TYPE_AT: number = ETH.type;
 const ETH_TYPE_VLAN: number = ETH_TYPE.vlan;
 const ETH_TYPE_QINQ: number = ETH_TYPE.qinq;
 const TAG_BYTES: number = VLAN.headerBytes;
-const END_REASONS = new Uint8Array(7);
-END_REASONS[ACTION_END.nowhere] = DROP.flow_drop;
-END_REASONS[ACTION_END.noFrame] = DROP.no_frame;
-END_REASONS[ACTION_END.unable] = DROP.action_error;
-END_REASONS[ACTION_END.notPushed] = DROP.tunnel_push;
-END_REASONS[ACTION_END.notPopped] = DROP.tunnel_pop;
-END_REASONS[ACTION_END.meter] = DROP.meter;
-END_REASONS[ACTION_END.noBond] = DROP.invalid_bond;
 
 /** Most switches have fewer ports. */
 const SLOTS_AT_START = 16;

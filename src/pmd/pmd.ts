@@ -97,13 +97,13 @@ export class Pmd {
     this.#upcalls = new UpcallSender({ arena, threadIndex, pool, packets, counters, now, tunnels });
     this.#output = new Output({ arena, threadIndex, pool, packets, counters, upcalls: this.#upcalls });
     const vlanLimit = options.vlanLimit ?? VLAN_LIMIT_DEFAULT;
-    this.#engine = new ReferenceEngine(
-      { arena, threadIndex, pool, packets, counters, vlanLimit, now, tunnels, programs: this.#programs },
-      { output: this.#output, misses: this.#upcalls },
-    );
+    const programs = this.#programs;
+    const engineContext = { arena, threadIndex, pool, packets, counters, vlanLimit, now, tunnels, programs };
+    this.#engine =
+      options.makeEngine?.(this.#output, programs) ??
+      new ReferenceEngine(engineContext, { output: this.#output, misses: this.#upcalls });
     this.#reinjector = new Reinjector(arena, threadIndex, pool, packets, counters, this.#upcalls);
     this.#handoffs = new HandoffReceiver(arena, pool, this.#output, threadIndex);
-    if (options.makeEngine !== undefined) this.#engine = options.makeEngine(this.#output, this.#programs);
     this.#heartbeat =
       (arena.region("threads").offset + threadIndex * THREAD_BLOCK_BYTES + THREAD.heartbeat) >>> 2;
     this.#frames = (arena.region("batches").offset + threadIndex * BATCH_BYTES + BATCH.frame) >>> 2;

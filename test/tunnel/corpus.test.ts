@@ -11,6 +11,7 @@ import type { PortType } from "../../src/port/port.ts";
 import { maskChosen } from "../support/conformance/tunnel-ports.ts";
 import { corporaSkipReason } from "../support/corpora.ts";
 import { TEST_SIZES } from "../support/dataplane.ts";
+import { FLOWS_POLICY } from "../support/policy.ts";
 import { ROW_PORTS, rowName, tunnelRows } from "./corpus-rows.ts";
 
 const TYPES: ReadonlyMap<string, PortType> = new Map([
@@ -24,13 +25,7 @@ const TYPES: ReadonlyMap<string, PortType> = new Map([
 ]);
 
 async function openSwitch(): Promise<OfflineSwitch> {
-  const policy = {
-    type: "flows",
-    "mac-aging-seconds": 300,
-    "mac-table-size": 8192,
-    "flow-idle-millis": 10_000,
-    "flow-limit": 1000,
-  } as const;
+  const policy = FLOWS_POLICY;
   const running = new OfflineSwitch({ sizes: TEST_SIZES, policy, vlanLimit: 1, seed: 1, debugLedger: true });
   for (const [name, portNo] of ROW_PORTS) {
     const type = TYPES.get(name) ?? "dummy";

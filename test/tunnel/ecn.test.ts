@@ -12,18 +12,12 @@ import { isDummyPort } from "../../src/port/dummy/driver.ts";
 import { parsePrefix } from "../../src/tunnel/ip.ts";
 import { TEST_SIZES } from "../support/dataplane.ts";
 import { Oracle, oracleSkipReason } from "../support/oracle.ts";
+import { LEARN_POLICY } from "../support/policy.ts";
 
 const LOCAL = "10.0.0.1";
 const REMOTE = "10.0.0.2";
 const MARKS = [0, 1, 2, 3];
 const DSCP = 0x28;
-const POLICY = {
-  type: "learn",
-  "mac-aging-seconds": 300,
-  "mac-table-size": 8192,
-  "flow-idle-millis": 10_000,
-  "flow-limit": 1000,
-} as const;
 
 /** A packet inside, told by its addresses from those of other marks. */
 function innerFrame(isV4: boolean, mark: number, outerMark: number): Uint8Array {
@@ -62,7 +56,7 @@ async function startOracle(t: Test): Promise<{ oracle: Oracle; mac: string }> {
 }
 
 async function startSwitch(mac: string): Promise<OfflineSwitch> {
-  const running = new OfflineSwitch({ sizes: TEST_SIZES, policy: POLICY, vlanLimit: 1, seed: 1 });
+  const running = new OfflineSwitch({ sizes: TEST_SIZES, policy: LEARN_POLICY, vlanLimit: 1, seed: 1 });
   for (const name of ["p1", "p2"]) await running.ports.add({ name, type: "dummy" });
   await running.ports.add({ name: "t1", type: "vxlan", options: { remote_ip: REMOTE, key: 77 } });
   const prefix = parsePrefix(`${LOCAL}/24`)!;

@@ -22,6 +22,7 @@ import { askOracle } from "../support/conformance/oracle-side.ts";
 import { maskChosen, TUNNEL_PORTS } from "../support/conformance/tunnel-ports.ts";
 import { TEST_SIZES } from "../support/dataplane.ts";
 import { Oracle, oracleSkipReason } from "../support/oracle.ts";
+import { FLOWS_POLICY } from "../support/policy.ts";
 
 const FRAME = buildFrame(
   [
@@ -132,13 +133,7 @@ t.test(
 const UNDERLAY = "p2";
 
 async function openSwitch(): Promise<OfflineSwitch> {
-  const policy = {
-    type: "flows",
-    "mac-aging-seconds": 300,
-    "mac-table-size": 8192,
-    "flow-idle-millis": 10_000,
-    "flow-limit": 1000,
-  } as const;
+  const policy = FLOWS_POLICY;
   const running = new OfflineSwitch({ sizes: TEST_SIZES, policy, vlanLimit: 1, seed: 1, debugLedger: true });
   for (const name of ["p1", UNDERLAY, "p3"]) await running.ports.add({ name, type: "dummy" });
   await running.ports.add({ name: "tun", type: "vxlan", portNo: 10, options: {} });

@@ -10,24 +10,18 @@ import type { PortType } from "../../src/port/port.ts";
 import { formatIp, parsePrefix } from "../../src/tunnel/ip.ts";
 import { resolutionRequest } from "../../src/tunnel/resolution.ts";
 import { TEST_SIZES } from "../support/dataplane.ts";
+import { LEARN_POLICY } from "../support/policy.ts";
 
 const OUR_MAC = "02:00:00:00:00:01";
 const PEER_MAC = "02:00:00:00:00:02";
 const hexOf = (mac: string): string => mac.replaceAll(":", "");
 const INNER = `ffffffffffff0a00000000010806${"00010800060400010a00000000010a0a0a01000000000000"}0a0a0a02`;
 const BACK = `0a00000000010a00000000020806${"00010800060400020a00000000020a0a0a020a0000000001"}0a0a0a01`;
-const POLICY = {
-  type: "learn",
-  "mac-aging-seconds": 300,
-  "mac-table-size": 8192,
-  "flow-idle-millis": 10_000,
-  "flow-limit": 1000,
-} as const;
 
 class Site {
   readonly running = new OfflineSwitch({
     sizes: TEST_SIZES,
-    policy: POLICY,
+    policy: LEARN_POLICY,
     vlanLimit: 1,
     seed: 1,
     debugLedger: true,

@@ -22,7 +22,7 @@ import { emitFunction, type Local, type Locals } from "../ops/function.ts";
 import { i32Memory, v128Memory } from "../ops/memory.ts";
 import { i32 } from "../ops/numeric.ts";
 import { i32x4, v128 } from "../ops/vector.ts";
-import { type MaskWord, maskWords } from "./probe-mask.ts";
+import { hashWords, type MaskWord, maskWords } from "./probe-mask.ts";
 import { forPositions, keyAddress, type PassLocals, PROBE, recordOffset } from "./probe-parts.ts";
 import type { TableScope } from "./table-scope.ts";
 
@@ -164,10 +164,7 @@ function findSignatures(
   const ways = locals.i32("ways");
   const epoch = locals.add("epoch", "v128");
   const equal = (offset: number, value: V128): V128 => i32x4.eq(v128Memory.load(set.get, offset), value);
-  const hashed = words.reduce(
-    (sum, { offset, bits }) => table.hashStep(sum, i32.and(i32Memory.load(key.get, offset), i32.const(bits))),
-    i32.const(table.hashStart),
-  );
+  const hashed = hashWords(table, words, key.get);
   const way = i32.and(i32.ctz(ways.get), i32.const(ANY_WAY));
   const flow = i32Memory.load(i32.add(set.get, i32.shl(way, i32.const(2))), FLOW_CACHE_SET.flows);
   return [

@@ -9,23 +9,12 @@ import type { I32, Statement } from "../ops/expression.ts";
 import { emitFunction, type Local, type Locals } from "../ops/function.ts";
 import { i32Memory } from "../ops/memory.ts";
 import { i32 } from "../ops/numeric.ts";
-import {
-  forPositions,
-  isCandidate,
-  keyAddress,
-  loadPlaces,
-  PROBE,
-  placeAddress,
-  recordOffset,
-  settlePass,
-  tagOf,
-} from "./probe-parts.ts";
+import { emitProbe, isCandidate, loadPlaces, placeAddress, recordOffset, tagOf } from "./probe-parts.ts";
 import type { TableScope } from "./table-scope.ts";
 
 /** Bytes of an entry of SUBTABLE.words: index in a key, bits, index in a stored key. */
 const ENTRY_BYTES = 12;
 const FLOW_KEY_BYTES = FLOW.key * 4;
-const PROBE_PARAMS = { batch: "i32", subtable: "i32", left: "i32" } as const;
 
 /** A loop over the subtable's mask words; the body has the entry's address. Nothing when the mask is empty. */
 function forMaskWords(
@@ -120,45 +109,17 @@ export interface GeneralProbe {
 export function emitGeneralProbe(table: TableScope): GeneralProbe {
   const difference = emitDifference(table);
   const chain = emitChain(table, difference);
-  const probe = emitFunction(
-    table.scope.module,
-    "probe_any_mask",
-    PROBE_PARAMS,
-    ["i32"],
-    ({ params, locals }) => {
-      const { batch, subtable, left } = params;
-      const pass = { at: locals.i32("at"), end: locals.i32("end") };
-      const key = locals.i32("packet_key");
-      const hash = locals.i32("hash");
-      const { places, load } = loadPlaces(table, locals, subtable.get);
-      const settle = settlePass(locals, { batch, subtable, left }, pass, {
-        chain,
-        compare: (packetKey, candidate, differs) => [
-          differs.set(call("i32", difference, subtable.get, packetKey.get, candidate.get)),
-        ],
-      });
-      return [
-        ...load,
-        forPositions("hash_and_bucket", pass, batch.get, left.get, [
-          key.set(keyAddress(batch.get, i32Memory.load(pass.at.get, PROBE.pending))),
-          hash.set(i32.const(table.hashStart)),
-          forMaskWords("hash_words", locals, subtable.get, (entry) => [
-            hash.set(
-              table.hashStep(hash.get, i32.and(wordAt(key.get, entry, 0), i32Memory.load(entry.get, 4))),
-            ),
-          ]),
-          table.finishHash(hash),
-          i32Memory.store(pass.at.get, hash.get, PROBE.hashes),
-          i32Memory.store(
-            pass.at.get,
-            i32Memory.load(placeAddress(places, i32.and(hash.get, places.mask.get))),
-            PROBE.words,
-          ),
-        ]),
-        ...settle.statements,
-        ret(settle.missed.get),
-      ];
-    },
-  );
+  const probe = emitProbe(table, "probe_any_mask", {
+    chain,
+    hashKey: (locals, subtable, key, hash) => [
+      hash.set(i32.const(table.hashStart)),
+      forMaskWords("hash_words", locals, subtable.get, (entry) => [
+        hash.set(table.hashStep(hash.get, i32.and(wordAt(key.get, entry, 0), i32Memory.load(entry.get, 4)))),
+      ]),
+    ],
+    compare: (_locals, { subtable, key, candidate, differs }) => [
+      differs.set(call("i32", difference, subtable.get, key.get, candidate.get)),
+    ],
+  });
   return { probe, chain };
 }

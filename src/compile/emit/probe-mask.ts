@@ -4,24 +4,13 @@ import { KEY_BLOCK_BYTES, KEY_BYTES } from "../../flow/fields.ts";
 import { KEY_UNIT_BYTES } from "../../table/flow-store.ts";
 import { FLOW, INLINE_BLOCKS } from "../../table/layout.ts";
 import type { FunctionEntry } from "../encoder/module.ts";
-import { ret } from "../ops/control.ts";
 import type { I32, Statement, V128 } from "../ops/expression.ts";
-import { emitFunction, type Local } from "../ops/function.ts";
+import type { Local } from "../ops/function.ts";
 import { i32Memory, v128Memory } from "../ops/memory.ts";
 import { i32 } from "../ops/numeric.ts";
 import { v128 } from "../ops/vector.ts";
-import {
-  forPositions,
-  keyAddress,
-  loadPlaces,
-  PROBE,
-  placeAddress,
-  recordOffset,
-  settlePass,
-} from "./probe-parts.ts";
+import { emitProbe, recordOffset } from "./probe-parts.ts";
 import type { TableScope } from "./table-scope.ts";
-
-const PROBE_PARAMS = { batch: "i32", subtable: "i32", left: "i32" } as const;
 
 export interface MaskWord {
   /** Byte offset in the key. */
@@ -65,38 +54,16 @@ export function emitMaskProbe(
 ): FunctionEntry {
   const words = maskWords(mask);
   const blocks = maskBlocks(mask);
-  return emitFunction(table.scope.module, name, PROBE_PARAMS, ["i32"], ({ params, locals }) => {
-    const { batch, subtable, left } = params;
-    const pass = { at: locals.i32("at"), end: locals.i32("end") };
-    const key = locals.i32("packet_key");
-    const hash = locals.i32("hash");
-    const stored = locals.i32("stored");
-    const { places, load } = loadPlaces(table, locals, subtable.get);
-    const settle = settlePass(locals, { batch, subtable, left }, pass, {
-      chain,
-      compare: (packetKey, candidate, differs) =>
-        compareBlocks(table, blocks, packetKey, candidate, stored, differs),
-    });
-    return [
-      ...load,
-      forPositions("hash_and_bucket", pass, batch.get, left.get, [
-        key.set(keyAddress(batch.get, i32Memory.load(pass.at.get, PROBE.pending))),
-        hash.set(hashWords(table, words, key.get)),
-        table.finishHash(hash),
-        i32Memory.store(pass.at.get, hash.get, PROBE.hashes),
-        i32Memory.store(
-          pass.at.get,
-          i32Memory.load(placeAddress(places, i32.and(hash.get, places.mask.get))),
-          PROBE.words,
-        ),
-      ]),
-      ...settle.statements,
-      ret(settle.missed.get),
-    ];
+  return emitProbe(table, name, {
+    chain,
+    hashKey: (_locals, _subtable, key, hash) => [hash.set(hashWords(table, words, key.get))],
+    compare: (locals, { key, candidate, differs }) =>
+      compareBlocks(table, blocks, key, candidate, locals.i32("stored"), differs),
   });
 }
 
-const hashWords = (table: TableScope, words: readonly MaskWord[], key: I32): I32 =>
+/** The hash of a key's words under their bits, unfinished. */
+export const hashWords = (table: TableScope, words: readonly MaskWord[], key: I32): I32 =>
   words.reduce(
     (hash, { offset, bits }) => table.hashStep(hash, i32.and(i32Memory.load(key, offset), i32.const(bits))),
     i32.const(table.hashStart),

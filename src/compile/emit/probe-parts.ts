@@ -9,9 +9,9 @@ import { FLOW_RECORD_BYTES } from "../../memory/region-plan.ts";
 import { BUCKET_UNIT_BYTES, SIZE_BITS } from "../../table/bucket-array.ts";
 import { SUBTABLE, TAG_MASK } from "../../table/layout.ts";
 import type { FunctionEntry } from "../encoder/module.ts";
-import { block, br, brIf, call, ifElse, loop } from "../ops/control.ts";
+import { block, br, brIf, call, ifElse, loop, ret } from "../ops/control.ts";
 import type { I32, Statement } from "../ops/expression.ts";
-import type { Local, Locals } from "../ops/function.ts";
+import { emitFunction, type Local, type Locals } from "../ops/function.ts";
 import { i32Memory } from "../ops/memory.ts";
 import { i32 } from "../ops/numeric.ts";
 import type { TableScope } from "./table-scope.ts";
@@ -100,22 +100,59 @@ export function forPositions(
   ]);
 }
 
-export interface CompareParts {
+/** What tells one probe from another. */
+export interface ProbeParts {
+  /** Statements that leave the unfinished hash of the key in `hash`. */
+  readonly hashKey: (
+    locals: Locals,
+    subtable: LocalI32,
+    key: LocalI32,
+    hash: LocalI32,
+  ) => readonly Statement[];
   /** Statements that leave the difference of key and candidate's stored key in `differs`: 0 when they match. */
-  readonly compare: (key: LocalI32, candidate: LocalI32, differs: LocalI32) => readonly Statement[];
+  readonly compare: (
+    locals: Locals,
+    compared: Readonly<Record<"subtable" | "key" | "candidate" | "differs", LocalI32>>,
+  ) => readonly Statement[];
   /** chain(subtable, key, hash, place): the rest of a chain (emit/probe-general.ts). */
   readonly chain: FunctionEntry;
+}
+
+/** probe(batch, subtable, left) -> packets that stay pending: a pass of hash and bucket, and one of compare and result. */
+export function emitProbe(table: TableScope, name: string, parts: ProbeParts): FunctionEntry {
+  const params = { batch: "i32", subtable: "i32", left: "i32" } as const;
+  return emitFunction(table.scope.module, name, params, ["i32"], ({ params, locals }) => {
+    const { batch, subtable, left } = params;
+    const pass = { at: locals.i32("at"), end: locals.i32("end") };
+    const key = locals.i32("packet_key");
+    const hash = locals.i32("hash");
+    const { places, load } = loadPlaces(table, locals, subtable.get);
+    const place = placeAddress(places, i32.and(hash.get, places.mask.get));
+    const settle = settlePass(locals, { batch, subtable, left }, pass, parts);
+    return [
+      ...load,
+      forPositions("hash_and_bucket", pass, batch.get, left.get, [
+        key.set(keyAddress(batch.get, i32Memory.load(pass.at.get, PROBE.pending))),
+        ...parts.hashKey(locals, subtable, key, hash),
+        table.finishHash(hash),
+        i32Memory.store(pass.at.get, hash.get, PROBE.hashes),
+        i32Memory.store(pass.at.get, i32Memory.load(place), PROBE.words),
+      ]),
+      ...settle.statements,
+      ret(settle.missed.get),
+    ];
+  });
 }
 
 /**
  * The second pass: candidates are compared, hits written to the `flow` column, the others kept pending in order.
  * Leaves the number of those in `missed`.
  */
-export function settlePass(
+function settlePass(
   locals: Locals,
   { batch, subtable, left }: { batch: LocalI32; subtable: LocalI32; left: LocalI32 },
   pass: PassLocals,
-  { compare, chain }: CompareParts,
+  { compare, chain }: ProbeParts,
 ): { missed: LocalI32; statements: readonly Statement[] } {
   const slot = locals.i32("slot");
   const key = locals.i32("key");
@@ -140,7 +177,7 @@ export function settlePass(
       block("next", (next) => [
         block("elsewhere", (elsewhere) => [
           brIf(elsewhere, i32.eqz(isCandidate(candidate.get))),
-          ...compare(key, candidate, differs),
+          ...compare(locals, { subtable, key, candidate, differs }),
           brIf(elsewhere, differs.get),
           writeFlow,
           br(next),

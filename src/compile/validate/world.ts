@@ -1,14 +1,6 @@
-// One side of a validation: an arena laid out like the switch's own, with a table, one thread's engine and nothing else.
-// Two such worlds get the same flows and the same packets; one has the program, the other is the reference. What leaves the
-// engine is written down, packet by packet, and its frames go back to the pool.
-//
-// The arena is as large as the switch's, because a program is bound to its layout, but only pages that are used take memory.
-// Frames are filled with a byte that differs from world to world before a packet is laid in: code that looks behind a
-// packet's end decides by bytes that are not the same in both.
-import { ACTION_END } from "../../action/output-sink.ts";
 import { BatchExtractor } from "../../datapath/batch-extractor.ts";
 import { COUNTER, ThreadCounters } from "../../datapath/counters.ts";
-import { DROP } from "../../datapath/drop-reason.ts";
+import { END_REASONS } from "../../datapath/drop-reason.ts";
 import type { MissSink, PacketSink } from "../../datapath/engine.ts";
 import type { Program, ProgramSlot } from "../../datapath/program.ts";
 import { ReferenceEngine } from "../../datapath/reference-engine.ts";
@@ -181,7 +173,7 @@ export class World implements PacketSink, MissSink {
     this.#leave(`output to ${portNo}`, frame);
   }
   drop(frame: number, end: number): void {
-    this.counters.drop(END_REASONS.get(end)!, 1);
+    this.counters.drop(END_REASONS[end]!, 1);
     this.pool.freePacket(frame);
   }
   upcall(
@@ -287,13 +279,3 @@ export class World implements PacketSink, MissSink {
     return frame;
   }
 }
-
-const END_REASONS: ReadonlyMap<number, number> = new Map([
-  [ACTION_END.nowhere, DROP.flow_drop],
-  [ACTION_END.noFrame, DROP.no_frame],
-  [ACTION_END.unable, DROP.action_error],
-  [ACTION_END.notPushed, DROP.tunnel_push],
-  [ACTION_END.notPopped, DROP.tunnel_pop],
-  [ACTION_END.meter, DROP.meter],
-  [ACTION_END.noBond, DROP.invalid_bond],
-]);
