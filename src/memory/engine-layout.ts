@@ -29,6 +29,7 @@ export const ENGINE = {
   outList: 512,
 } as const;
 
+/** `frame` is NO_FRAME once the packet is the port's. */
 export const OUT_ENTRY = { frame: 0, portNo: 4 } as const;
 export const OUT_ENTRY_BYTES = 8;
 

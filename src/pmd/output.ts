@@ -170,7 +170,9 @@ export class Output implements PacketSink {
     const end = isUp && this.#txRoutes.isCompiled(portSlot) ? from + 1 : i32[this.#outCount]!;
     let at = from;
     do {
-      const frame = i32[this.#outList + at * OUT_WORDS + OUT_FRAME_WORD]!;
+      const entry = this.#outList + at * OUT_WORDS;
+      const frame = i32[entry + OUT_FRAME_WORD]!;
+      i32[entry + OUT_FRAME_WORD] = FRAME_GONE;
       if (this.#isUsual(frame, packetBytesMax)) route.put(frame);
       else this.output(portNo >>> 0, frame);
       at += 1;

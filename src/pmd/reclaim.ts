@@ -12,6 +12,7 @@ import { UPCALL_RECORD, UpcallWriter, upcallRingOffset } from "../datapath/upcal
 import type { Arena } from "../memory/arena.ts";
 import { BatchColumns } from "../memory/batch-columns.ts";
 import { BATCH_SIZE, RECIRC_DEPTH_MAX } from "../memory/batch-layout.ts";
+import { ENGINE, ENGINE_SCRATCH_BYTES, OUT_ENTRY, OUT_ENTRY_BYTES } from "../memory/engine-layout.ts";
 import { NO_FRAME } from "../memory/frame-layout.ts";
 import { ownerWord } from "../memory/frame-ledger.ts";
 import { FramePool } from "../memory/frame-pool.ts";
@@ -62,6 +63,21 @@ export class Reclaimer {
         packets += 1;
       }
     }
+    return packets + this.#reclaimOutputs(worker);
+  }
+
+  /** Packets that actions were done with and no port had yet. */
+  #reclaimOutputs(worker: number): number {
+    const { u32 } = this.#arena;
+    const scratch = this.#arena.region("engineScratch").offset + worker * ENGINE_SCRATCH_BYTES;
+    let packets = 0;
+    for (let entry = 0; entry < u32[(scratch + ENGINE.outCount) >>> 2]!; entry += 1) {
+      const word = (scratch + ENGINE.outList + entry * OUT_ENTRY_BYTES + OUT_ENTRY.frame) >>> 2;
+      if (u32[word] === NO_FRAME) continue;
+      this.#drop(u32[word]!);
+      packets += 1;
+    }
+    u32[(scratch + ENGINE.outCount) >>> 2] = 0;
     return packets;
   }
 

@@ -116,3 +116,44 @@ t.test("a port that closes before it has another owner drops what was staged", a
   await plane.close();
   t.strictSame([...plane.frameOwners()], [["free", arena.plan.sizes.frameCount]]);
 });
+
+t.test("what a worker was about to send when it ended is dropped, not lost", async (t) => {
+  const dummy = QUEUE_FACTORIES.get("dummy")!;
+  let left = 5;
+  const factory: QueueFactory = {
+    ...dummy,
+    openTx: (context, attachment) => {
+      const queue = dummy.openTx(context, attachment);
+      return {
+        portNo: queue.portNo,
+        slot: queue.slot,
+        put: (frame) => {
+          queue.put(frame);
+          left -= 1;
+          if (left === 0) throw new Error("stuck");
+        },
+        flush: () => queue.flush(),
+        close: () => queue.close(),
+      };
+    },
+  };
+  const plane = new Dataplane({ factories: new Map([...QUEUE_FACTORIES, ["dummy" as const, factory]]) });
+  const one = await plane.addDummy("one");
+  plane.putFlow(numberedFrame(0), one.portNo, `${one.portNo}`, FIVE_TUPLE);
+  for (let number = 0; number < PACKETS; number += 1) one.inject(numberedFrame(number));
+  t.throws(() => plane.pmds[0]!.iterate(), /stuck/);
+  const { arena, clock } = plane;
+  const control = controlThread(arena.plan.sizes);
+  const pool = new FramePool(arena, control, true);
+  t.equal(new Reclaimer(arena, pool, new ThreadCounters(arena, control)).reclaimWorker(0), PACKETS - 5);
+  const successor = new Pmd(arena, 0, { debugLedger: true, clock });
+  plane.pmds[0] = successor;
+  successor.attachTx(one.txAttachment(0));
+  successor.attachRx(one.rxAttachment(0));
+  plane.settle();
+  t.strictSame(one.take().map(numberOf), [0, 1, 2, 3, 4], "what the port had leaves");
+  t.equal(plane.books().in, plane.books().out, "the books balance");
+  pool.drain();
+  await plane.close();
+  t.strictSame([...plane.frameOwners()], [["free", arena.plan.sizes.frameCount]]);
+});

@@ -15,6 +15,7 @@ import {
   FRAME_META_BYTES,
   META16,
   META32,
+  NO_FRAME,
   PACKET_CSUM_PARTIAL,
   PACKET_L3,
 } from "../../memory/frame-layout.ts";
@@ -152,6 +153,8 @@ function sendRun(scope: EmitScope, run: RunLocals, name: string, kind: TxKindCod
         brIf(full, i32.ne(i32.and(segmentsAndFlags, i32.const(ORDINARY_MASK)), i32.const(ORDINARY))),
         brIf(full, i32.gt_u(packetBytes.get, run.packetBytesMax.get)),
         ...kind.put(full),
+        // Whoever takes over from this worker leaves alone what is the queue's.
+        i32Memory.store(at.get, i32.const(NO_FRAME), ENGINE.outList + OUT_ENTRY.frame),
         packets.set(i32.add(packets.get, i32.const(1))),
         bytes.set(i32.add(bytes.get, packetBytes.get)),
         brIf(full, i32.eq(at.tee(i32.add(at.get, i32.const(OUT_ENTRY_BYTES))), end.get)),
